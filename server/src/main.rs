@@ -1,0 +1,2 @@
+//! portward
+fn main() {}
