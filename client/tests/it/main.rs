@@ -1,0 +1,6 @@
+//! The client against a stand-in server whose answers each test chooses.
+
+mod calls;
+mod download;
+mod stand;
+mod wait;
