@@ -344,3 +344,47 @@ class Checks:
         self.close()
         print(f"{self.suite}: {self.passed} passed, {self.failed} failed", flush=True)
         sys.exit(1 if self.failed or not self.passed else 0)
+
+
+def certificate(hosts):
+    """A certificate for these hosts, signed by an authority made for this run: paths by name, and the folder."""
+    folder = tempfile.mkdtemp(prefix="portward-tls-")
+    path = {name: os.path.join(folder, name) for name in ("ca.key", "ca.pem", "server.key", "server.csr", "server.pem", "ext")}
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl(
+        *["req", "-x509", *key, "-keyout", path["ca.key"], "-out", path["ca.pem"], "-days", "2"],
+        *["-subj", "/CN=Portward tests", "-addext", "basicConstraints=critical,CA:TRUE"],
+        *["-addext", "keyUsage=critical,keyCertSign"],
+    )
+    openssl("req", *key, "-keyout", path["server.key"], "-out", path["server.csr"], "-subj", "/CN=localhost")
+    names = ",".join(f"DNS:{host}" for host in hosts)
+    with open(path["ext"], "w", encoding="ascii") as ext:
+        ext.write(f"subjectAltName={names},IP:127.0.0.1\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n")
+    openssl(
+        *["x509", "-req", "-in", path["server.csr"], "-CA", path["ca.pem"], "-CAkey", path["ca.key"], "-CAcreateserial"],
+        *["-days", "2", "-extfile", path["ext"], "-out", path["server.pem"]],
+    )
+    return path, folder
+
+
+def map_hosts(base, hosts):
+    """As lines in /etc/hosts would, port included: these hosts lead to this server, and no other name leads anywhere."""
+    import socket
+
+    parts = urllib.parse.urlsplit(base)
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host, port, *args, **kwargs):
+        if isinstance(host, bytes):
+            host = host.decode()
+        if host in hosts:
+            return real(parts.hostname, parts.port, *args, **kwargs)
+        if host in ("127.0.0.1", "localhost", "::1", None):
+            return real(host, port, *args, **kwargs)
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is not reached from a test")
+
+    socket.getaddrinfo = getaddrinfo
