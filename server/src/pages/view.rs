@@ -41,7 +41,7 @@ pub(crate) struct Brand {
 
 impl Brand {
     fn face(&self) -> Face<'_> {
-        Face::new(&self.name, self.logo_url.as_deref())
+        Face { tone: "own".to_owned(), ..Face::new(&self.name, self.logo_url.as_deref()) }
     }
 
     /// The footer's links: the legal ones, then the one for help.
@@ -507,14 +507,15 @@ pub(crate) struct CallbackPage {
 struct Face<'a> {
     image: Option<&'a str>,
     letters: String,
-    tone: u8,
+    /// A number, or `own` for the operator's accent.
+    tone: String,
 }
 
 impl askama::filters::HtmlSafe for Face<'_> {}
 
 impl<'a> Face<'a> {
     fn new(name: &str, image: Option<&'a str>) -> Face<'a> {
-        Face { image: image.and_then(safe_image), letters: monogram(name), tone: tone(name) }
+        Face { image: image.and_then(safe_image), letters: monogram(name), tone: tone(name).to_string() }
     }
 }
 

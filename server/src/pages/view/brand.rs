@@ -1,10 +1,14 @@
 //! The operator's accent colour, made readable.
 
-/// The least contrast of the accent against any ground it stands on. WCAG asks 4.5; the rest is room for tinted grounds.
-const CONTRAST: f64 = 5.5;
+/// The least contrast of the accent against its ground. WCAG asks 4.5; the light scheme keeps some room for tinted
+/// grounds, and the dark one more, because a mid-tone on black looks dull.
+const LIGHT_CONTRAST: f64 = 5.5;
+const DARK_CONTRAST: f64 = 8.0;
 /// The darkest ground that carries accent-coloured text in the light scheme, and the lightest one in the dark scheme.
 const LIGHT_GROUND: [u8; 3] = [0xf3, 0xf5, 0xf4];
 const DARK_GROUND: [u8; 3] = [0x1b, 0x23, 0x22];
+/// The most saturated the accent may be on a dark ground, where strong colours glare.
+const DARK_SATURATION: f64 = 0.5;
 /// What is written on the accent.
 const PALE: [u8; 3] = [0xff, 0xff, 0xff];
 const INK: [u8; 3] = [0x0b, 0x14, 0x13];
@@ -14,9 +18,14 @@ const INK: [u8; 3] = [0x0b, 0x14, 0x13];
 /// The colour is darkened for the light scheme and lightened for the dark one as far as reading needs, so that no choice
 /// of an operator can make a link or a button unreadable.
 pub(crate) fn brand_css(accent: &str) -> Option<String> {
-    let accent = parse(accent)?;
-    let light = toward(accent, [0, 0, 0], LIGHT_GROUND);
-    let dark = toward(accent, PALE, DARK_GROUND);
+    let (hue, saturation, lightness) = to_hsl(parse(accent)?);
+    // Black stands out from the light ground and white from the dark one, so both searches end.
+    let light = (0..=100)
+        .map(|step| from_hsl(hue, saturation, lightness * (1.0 - f64::from(step) / 100.0)))
+        .find(|colour| contrast(*colour, LIGHT_GROUND) >= LIGHT_CONTRAST)?;
+    let dark = (0..=100)
+        .map(|step| from_hsl(hue, saturation.min(DARK_SATURATION), lightness + (1.0 - lightness) * f64::from(step) / 100.0))
+        .find(|colour| contrast(*colour, DARK_GROUND) >= DARK_CONTRAST)?;
     Some(format!(
         ":root {{\n  --brand: light-dark({}, {});\n  --on-brand: light-dark({}, {});\n}}\n",
         hex(light),
@@ -26,21 +35,35 @@ pub(crate) fn brand_css(accent: &str) -> Option<String> {
     ))
 }
 
-/// Mixes `colour` with `pole` in small steps until it stands out from `ground`.
-fn toward(colour: [u8; 3], pole: [u8; 3], ground: [u8; 3]) -> [u8; 3] {
-    (0..=50)
-        .map(|step| mix(colour, pole, f64::from(step) / 50.0))
-        .find(|mixed| contrast(*mixed, ground) >= CONTRAST)
-        .unwrap_or(pole)
+/// Hue in degrees, saturation and lightness from 0 to 1.
+fn to_hsl(colour: [u8; 3]) -> (f64, f64, f64) {
+    let [r, g, b] = colour.map(|byte| f64::from(byte) / 255.0);
+    let (most, least) = (r.max(g).max(b), r.min(g).min(b));
+    let (spread, lightness) = (most - least, f64::midpoint(most, least));
+    if spread == 0.0 {
+        return (0.0, 0.0, lightness);
+    }
+    let hue = if most == r {
+        ((g - b) / spread).rem_euclid(6.0)
+    } else if most == g {
+        (b - r) / spread + 2.0
+    } else {
+        (r - g) / spread + 4.0
+    };
+    (hue * 60.0, spread / (1.0 - (2.0 * lightness - 1.0).abs()), lightness)
+}
+
+fn from_hsl(hue: f64, saturation: f64, lightness: f64) -> [u8; 3] {
+    let reach = saturation * lightness.min(1.0 - lightness);
+    [0.0, 8.0, 4.0].map(|shift| {
+        let place = (shift + hue / 30.0).rem_euclid(12.0);
+        let share = lightness - reach * (place - 3.0).min(9.0 - place).clamp(-1.0, 1.0);
+        (share * 255.0).round() as u8
+    })
 }
 
 fn writing_on(colour: [u8; 3]) -> [u8; 3] {
     if contrast(PALE, colour) >= contrast(INK, colour) { PALE } else { INK }
-}
-
-fn mix(from: [u8; 3], to: [u8; 3], share: f64) -> [u8; 3] {
-    let part = |i: usize| (f64::from(from[i]) * (1.0 - share) + f64::from(to[i]) * share).round() as u8;
-    [part(0), part(1), part(2)]
 }
 
 /// The contrast ratio of WCAG 2.2: 1 to 21.
