@@ -1,0 +1,664 @@
+//! From TOML to types. What can be judged by looking at one table is judged here, the rest in `rules`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::file::{At, File, Table};
+use super::{
+    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Field, FieldKind, Owner, Part, Query, Section, Sensitivity, Shape,
+    Snapshot, SourceSpec, Template, Texts, TimeField, TimeFormat, TimeFrom, rules,
+};
+use crate::subject::SubjectType;
+
+/// Longer catalogues are somebody's mistake; the shipped one is a hundredth of it.
+const MAX_FILE: usize = 16 << 20;
+
+pub(super) fn catalogue(
+    name: &str,
+    text: &str,
+    include: &mut dyn FnMut(&str) -> Result<Vec<(String, String)>, String>,
+) -> Result<Catalogue, CatalogueError> {
+    let faults = RefCell::new(Vec::new());
+    let mut draft = Draft::default();
+    draft.main_file(name, text, include, &faults);
+    let catalogue = draft.build(name, &faults);
+    rules::check(&catalogue, &faults);
+    let mut faults = faults.into_inner();
+    if faults.is_empty() {
+        Ok(catalogue)
+    } else {
+        faults.sort_by(|a, b| (a.file != name, &a.file, a.line).cmp(&(b.file != name, &b.file, b.line)));
+        faults.dedup();
+        Err(CatalogueError { faults })
+    }
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Draft {
+    edition: Option<String>,
+    document: Option<String>,
+    text_root: Option<String>,
+    subject: Option<SubjectType>,
+    sources: Vec<SourceSpec>,
+    categories: Vec<Category>,
+    sections: Vec<Section>,
+}
+
+impl Draft {
+    fn build(self, name: &str, faults: &RefCell<Vec<Fault>>) -> Catalogue {
+        if self.sections.is_empty() && faults.borrow().is_empty() {
+            faults.borrow_mut().push(Fault {
+                file: name.to_owned(),
+                line: None,
+                what: "there is no [[section]]".to_owned(),
+                cure: "declare at least one section, here or in an included file".to_owned(),
+            });
+        }
+        let document = self.document.unwrap_or_else(|| "data.json".to_owned());
+        Catalogue {
+            edition: self.edition.unwrap_or_default(),
+            text_root: self.text_root.unwrap_or_else(|| document.trim_end_matches(".json").to_owned()),
+            document,
+            subject: self.subject.unwrap_or(SubjectType::Text),
+            sources: self.sources,
+            categories: self.categories,
+            sections: self.sections,
+        }
+    }
+
+    fn main_file(
+        &mut self,
+        name: &str,
+        text: &str,
+        include: &mut dyn FnMut(&str) -> Result<Vec<(String, String)>, String>,
+        faults: &RefCell<Vec<Fault>>,
+    ) {
+        let file = File::new(name, text, faults);
+        let Some(document) = syntax(&file, text) else { return };
+        let table = Table::new(&file, "the catalogue", document.get_ref(), 0);
+        if !table.has("format") {
+            table.missing("format", "write `format = 1`");
+        }
+        table.integer("format", 1..=1);
+        self.edition = table.required("edition", "write the day it was made: edition = \"2026-08-28\"").map(|at| at.value);
+        self.document = table
+            .required("document", "name the JSON archive's one member: document = \"data.json\"")
+            .filter(|at| file_name_is_safe(&table, "document", at))
+            .map(|at| at.value);
+        self.text_root = table.word("text_root").filter(|at| file_name_is_safe(&table, "text_root", at)).map(|at| at.value);
+        match table.table("subject", "[subject]") {
+            Some(subject) => {
+                if !subject.has("type") {
+                    subject.missing("type", "write type = \"integer\", \"text\" or \"uuid\"");
+                }
+                self.subject = subject.choice(
+                    "type",
+                    &[("integer", SubjectType::Integer), ("text", SubjectType::Text), ("uuid", SubjectType::Uuid)],
+                );
+                subject.reserved(&["key"]);
+                subject.finish();
+            }
+            None if !table.has("subject") => table.missing("subject", "write [subject] with type = \"integer\", \"text\" or \"uuid\""),
+            None => {}
+        }
+        let patterns = table.texts("include").unwrap_or_default();
+        self.declarations(&table);
+        table.finish();
+        for pattern in patterns {
+            match include(&pattern.value) {
+                Ok(files) if files.is_empty() => file.fault_at(
+                    &pattern.place,
+                    format!("no file fits the pattern \"{}\"", pattern.value),
+                    "write a path below this file's folder, or take the pattern out",
+                ),
+                Ok(files) => {
+                    for (name, text) in files {
+                        self.included_file(&name, &text, faults);
+                    }
+                }
+                Err(what) => file.fault_at(&pattern.place, format!("\"{}\" cannot be included: {what}", pattern.value), "correct the path"),
+            }
+        }
+    }
+
+    fn included_file(&mut self, name: &str, text: &str, faults: &RefCell<Vec<Fault>>) {
+        let file = File::new(name, text, faults);
+        let Some(document) = syntax(&file, text) else { return };
+        let table = Table::new(&file, "an included file", document.get_ref(), 0);
+        self.declarations(&table);
+        table.finish();
+    }
+
+    /// What may stand in the main file and in included ones alike.
+    fn declarations(&mut self, table: &Table<'_, '_, '_>) {
+        table.reserved(&["store"]);
+        for (name, source) in table.named("source") {
+            self.sources.extend(read_source(name, source));
+        }
+        for category in table.tables("category", "[[category]]") {
+            self.categories.extend(read_category(category));
+        }
+        for section in table.tables("section", "[[section]]") {
+            self.sections.extend(read_section(section));
+        }
+    }
+}
+
+fn syntax<'i>(file: &File<'_>, text: &'i str) -> Option<Spanned<DeTable<'i>>> {
+    if text.len() > MAX_FILE {
+        file.fault(0, format!("the file has more than {} MiB", MAX_FILE >> 20), "split it, or give the right file");
+        return None;
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        file.fault(error.span().map_or(0, |span| span.start), format!("this is not TOML: {}", error.message().trim()), "correct the line");
+    }
+    errors.is_empty().then_some(document)
+}
+
+fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
+    if !table.has("kind") {
+        table.missing("kind", "write kind = \"sqlite\" or \"postgres\"");
+    }
+    let kind = match table.text("kind").as_ref().map(|at| at.value.as_str()) {
+        Some("sqlite") => Some(Engine::Sqlite),
+        Some("postgres") => Some(Engine::Postgres),
+        Some(kind @ ("mysql" | "http")) => {
+            table.fault("kind", format!("`kind` of [source.{name}] is \"{kind}\", which is not supported by this version"), "use sqlite or postgres");
+            None
+        }
+        Some(kind) => {
+            table.fault("kind", format!("`kind` of [source.{name}] is \"{kind}\""), "write one of \"sqlite\", \"postgres\"");
+            None
+        }
+        None => None,
+    };
+    let address = match (table.word("url"), table.word("url_file")) {
+        (Some(url), None) => {
+            let fits = match kind {
+                Some(Engine::Sqlite) => url.value.starts_with("sqlite:"),
+                Some(Engine::Postgres) => url.value.starts_with("postgres://") || url.value.starts_with("postgresql://"),
+                None => true,
+            };
+            if !fits {
+                table.fault("url", format!("`url` of [source.{name}] does not fit its kind"), "begin it with sqlite: or postgres://");
+            }
+            Some(Address::Url(url.value))
+        }
+        (None, Some(path)) => Some(Address::File(PathBuf::from(path.value))),
+        (None, None) if !table.has("url") && !table.has("url_file") => {
+            table.missing("url", "write url = \"sqlite:data.db\", or url_file with the path of a file that holds the address");
+            None
+        }
+        (Some(_), Some(_)) => {
+            table.fault("url_file", format!("[source.{name}] has `url` and `url_file`"), "keep one of them");
+            None
+        }
+        _ => None,
+    };
+    let snapshot = table.choice("snapshot", &[("request", Snapshot::Request), ("section", Snapshot::Section), ("none", Snapshot::None)]);
+    let spec = SourceSpec {
+        kind: kind.unwrap_or(Engine::Sqlite),
+        address: address.unwrap_or_else(|| Address::Url(String::new())),
+        snapshot: snapshot.unwrap_or(Snapshot::Request),
+        max_snapshot: duration(&table, "max_snapshot").unwrap_or(Duration::from_secs(300)),
+        max_concurrent: table.integer("max_concurrent", 1..=1_000).unwrap_or(4) as usize,
+        statement_timeout: duration(&table, "statement_timeout").unwrap_or(Duration::from_secs(60)),
+        connect_timeout: duration(&table, "connect_timeout").unwrap_or(Duration::from_secs(10)),
+        place: table.place(),
+        name,
+    };
+    table.finish();
+    Some(spec)
+}
+
+/// `"60 s"`, `"5 min"`, `"1 h"`, `"500 ms"`.
+fn duration(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Duration> {
+    let text = table.text(key)?;
+    let parsed = parse_duration(&text.value);
+    if parsed.is_none() {
+        table.fault(key, format!("`{key}` is \"{}\"", text.value), "write a number above 0 and a unit, ms, s, min or h: \"60 s\", \"5 min\"");
+    }
+    parsed
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..split].parse().ok().filter(|number| (1..=1_000_000).contains(number))?;
+    let millis = match text[split..].trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" | "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number * millis))
+}
+
+fn read_category(table: Table<'_, '_, '_>) -> Option<Category> {
+    let name = table.required("name", "write the name that the wire uses: name = \"activity\"");
+    let scope = table.required("scope", "name the family of scopes: scope = \"portability.activity\"");
+    let title = texts(&table, "title", "title = { en = \"Your activity\" }");
+    let text = texts(&table, "text", "text = { en = \"What you watched, and when\" }");
+    let aliases = table.texts("aliases").unwrap_or_default();
+    for word in name.iter().chain(&aliases) {
+        let plain = !word.value.is_empty() && word.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !plain {
+            table.file.fault_at(&word.place, format!("\"{}\" cannot be a category's name", word.value), "use the letters a to z, digits and _");
+        }
+    }
+    if let Some(scope) = &scope
+        && wire::Scope::parse(&format!("{}.single", scope.value)).is_err()
+    {
+        table.file.fault_at(
+            &scope.place,
+            format!("\"{}\" cannot be a family of scopes", scope.value),
+            "use words of a to z, digits and _ with dots between them, without .single or .ongoing",
+        );
+    }
+    let sensitivity = table.choice("sensitivity", &[("normal", Sensitivity::Normal), ("sensitive", Sensitivity::Sensitive)]);
+    let category = Category {
+        name: name?.value,
+        aliases: aliases.into_iter().map(|at| at.value).collect(),
+        scope: scope.map(|at| at.value).unwrap_or_default(),
+        title,
+        text,
+        sensitivity: sensitivity.unwrap_or(Sensitivity::Normal),
+        place: table.place(),
+    };
+    table.finish();
+    Some(category)
+}
+
+fn texts(table: &Table<'_, '_, '_>, key: &'static str, example: &str) -> Texts {
+    if !table.has(key) {
+        table.get(key);
+        table.missing(key, format!("people read it when they are asked: {example}"));
+        return Texts::default();
+    }
+    let Some(languages) = table.table(key, format!("`{key}`")) else { return Texts::default() };
+    let mut words = BTreeMap::new();
+    for (language, span, value) in languages.entries() {
+        match value.get_ref() {
+            DeValue::String(text) if !text.trim().is_empty() => {
+                words.insert(language.to_owned(), text.to_string());
+            }
+            _ => table.file.fault(span.start, format!("`{key}` has no words for \"{language}\""), format!("write {example}")),
+        }
+    }
+    if !words.contains_key("en") {
+        table.fault(key, format!("`{key}` has no English words"), format!("add `en`, the language of last resort: {example}"));
+    }
+    Texts(words)
+}
+
+const RESERVED_IN_SECTION: &[&str] = &["nest", "lookup", "media", "changed", "lag", "deleted"];
+
+fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
+    let path = table.texts("path");
+    if !table.has("path") {
+        table.missing("path", "write the keys that lead to it: path = [\"Your Activity\", \"Searches\", \"SearchList\"]");
+    }
+    let path: Vec<String> = path.unwrap_or_default().into_iter().map(|at| at.value).collect();
+    if table.has("path") && (path.is_empty() || path.len() > 16 || path.iter().any(|key| key.is_empty())) {
+        table.fault("path", "`path` must have between 1 and 16 keys, none of them empty", "write path = [\"Your Activity\", \"Searches\"]");
+    }
+    let categories = table.texts("categories");
+    if categories.is_none() && !table.has("categories") {
+        table.missing("categories", "write categories = [\"activity\"], or [] for what only all_data takes");
+    }
+    let shape = read_shape(&table);
+    let constant = matches!(shape, Shape::Constant(_));
+    let text = match table.word("text") {
+        Some(text) => Some(text.value).filter(|name| text_path_is_safe(&table, "text", name)),
+        None if constant || table.has("text") => None,
+        None => {
+            let name = path.iter().take(2).map(String::as_str).collect::<Vec<_>>().join("/") + ".txt";
+            text_path_is_safe(&table, "path", &name).then_some(name)
+        }
+    };
+    let default_empty = match shape {
+        Shape::List => Empty::List,
+        Shape::Value | Shape::Constant(_) => Empty::Null,
+        _ => Empty::Object,
+    };
+    let empty = table.choice("empty", &[("null", Empty::Null), ("[]", Empty::List), ("{}", Empty::Object)]).unwrap_or(default_empty);
+    let query = if constant {
+        for key in ["source", "query", "owner", "owner_reason", "reason", "key", "time", "hidden", "fields", "text_line"] {
+            // Asked for, so that it is not told a second time as unknown.
+            if table.get(key).is_some() {
+                table.fault(key, format!("a constant has no `{key}`"), "take it out, or choose another shape");
+            }
+        }
+        None
+    } else {
+        read_query(&table, &shape)
+    };
+    let fields = if constant { Vec::new() } else { read_fields(&table, query.as_ref()) };
+    let text_line = if constant { None } else { template(&table, "text_line") };
+    let text_group = template(&table, "text_group");
+    let section = Section {
+        categories: categories.unwrap_or_default().into_iter().map(|at| at.value).collect(),
+        path,
+        text,
+        empty,
+        query,
+        fields,
+        text_line,
+        text_group,
+        text_title: one_line(&table, "text_title"),
+        text_empty: one_line(&table, "text_empty"),
+        shape,
+        place: table.place(),
+    };
+    table.reserved(RESERVED_IN_SECTION);
+    table.finish();
+    Some(section)
+}
+
+fn read_shape(table: &Table<'_, '_, '_>) -> Shape {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Word {
+        List,
+        Object,
+        Groups,
+        Map,
+        Value,
+        Constant,
+    }
+    if !table.has("shape") {
+        table.missing("shape", "write shape = \"list\", \"object\", \"groups\", \"map\", \"value\" or \"constant\"");
+    }
+    let word = table.choice(
+        "shape",
+        &[
+            ("list", Word::List),
+            ("object", Word::Object),
+            ("groups", Word::Groups),
+            ("map", Word::Map),
+            ("value", Word::Value),
+            ("constant", Word::Constant),
+        ],
+    );
+    let grouped = matches!(word, Some(Word::Groups | Word::Map));
+    let key_is_text = table.get("key").is_some_and(|value| value.get_ref().is_str());
+    let mut column = table.word("group").map(|at| at.value);
+    if key_is_text && grouped && column.is_none() {
+        column = table.word("key").map(|at| at.value);
+    }
+    if grouped && column.is_none() && !table.has("group") {
+        table.missing("group", "name the column whose values become the keys: group = \"chat\"");
+    }
+    if !grouped && word.is_some() && table.has("group") {
+        table.fault("group", "`group` is only for the shapes \"groups\" and \"map\"", "take it out, or choose one of them");
+    }
+    if !grouped && word.is_some() && table.has("text_group") {
+        table.fault("text_group", "`text_group` is only for the shapes \"groups\" and \"map\"", "take it out, or choose one of them");
+    }
+    if word != Some(Word::Constant) && word.is_some() && table.has("value") {
+        table.fault("value", "`value` is only for the shape \"constant\"", "take it out, or choose that shape");
+    }
+    let value = table.get("value");
+    match word {
+        Some(Word::Object) => Shape::Object,
+        Some(Word::Groups) => Shape::Groups(column.unwrap_or_default()),
+        Some(Word::Map) => Shape::Map(column.unwrap_or_default()),
+        Some(Word::Value) => Shape::Value,
+        Some(Word::Constant) => {
+            let json = match value {
+                Some(value) => match to_json(value) {
+                    Ok(json) => json.to_string(),
+                    Err(at) => {
+                        table.file.fault(at, "this value has no form in JSON", "write a string instead of a date, inf or nan");
+                        "null".to_owned()
+                    }
+                },
+                None => match table.get("empty").and_then(|value| value.get_ref().as_str()) {
+                    Some(empty) => empty.to_owned(),
+                    None => {
+                        table.missing("value", "write value = 0, or empty = \"{}\" for one of the three empties");
+                        "null".to_owned()
+                    }
+                },
+            };
+            Shape::Constant(json)
+        }
+        Some(Word::List) | None => Shape::List,
+    }
+}
+
+fn to_json(value: &Spanned<DeValue<'_>>) -> Result<serde_json::Value, usize> {
+    use serde_json::Value;
+    let at = value.span().start;
+    Ok(match value.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| at)?.into(),
+        DeValue::Float(number) => {
+            let number: f64 = number.as_str().parse().map_err(|_| at)?;
+            Value::Number(serde_json::Number::from_f64(number).ok_or(at)?)
+        }
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(_) => return Err(at),
+        DeValue::Array(items) => Value::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
+        DeValue::Table(table) => Value::Object(
+            table.iter().map(|(key, value)| Ok((key.get_ref().to_string(), to_json(value)?))).collect::<Result<_, usize>>()?,
+        ),
+    })
+}
+
+fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
+    let source = table.required("source", "name one of the [source.NAME] tables");
+    let sql = table.required("query", "write the select that reads one person's rows, with :subject for the person");
+    let reason = table.word("owner_reason").or_else(|| table.word("reason"));
+    let owner = match table.word("owner") {
+        Some(owner) if owner.value == "unchecked" => match &reason {
+            Some(reason) => Owner::Unchecked(reason.value.clone()),
+            None => {
+                table.fault(
+                    "owner",
+                    "the owner of these rows is not checked, and nothing says why",
+                    "name the owner's column, or add owner_reason = \"..\"; `portward check` lists it",
+                );
+                Owner::Unchecked(String::new())
+            }
+        },
+        Some(owner) => {
+            if reason.is_some() {
+                table.fault("owner", "a reason is given, but the owner is checked", "take the reason out, or write owner = \"unchecked\"");
+            }
+            Owner::Column(owner.value)
+        }
+        None => {
+            if !table.has("owner") {
+                table.missing(
+                    "owner",
+                    "name the column that says whose row it is, so that a wrong join serves nobody else's rows; \
+                     owner = \"unchecked\" needs an owner_reason",
+                );
+            }
+            Owner::Unchecked(String::new())
+        }
+    };
+    let grouped = matches!(shape, Shape::Groups(_) | Shape::Map(_));
+    let key_is_text = table.get("key").is_some_and(|value| value.get_ref().is_str());
+    let key = if grouped && key_is_text && !table.has("group") { None } else { table.texts("key") };
+    let time = table.word("time").map(|at| at.value);
+    let hidden = table.texts("hidden").unwrap_or_default();
+    let sql = sql?;
+    rules::query(table, &sql, time.as_deref());
+    Some(Query {
+        source: source.map(|at| at.value).unwrap_or_default(),
+        sql: sql.value,
+        owner,
+        key: key.unwrap_or_default().into_iter().map(|at| at.value).collect(),
+        time,
+        hidden: hidden.into_iter().map(|at| at.value).collect(),
+    })
+}
+
+fn read_fields(table: &Table<'_, '_, '_>, query: Option<&Query>) -> Vec<Field> {
+    let Some(fields) = table.table("fields", "[section.fields]") else { return Vec::new() };
+    let mut read = Vec::new();
+    for (name, span, value) in fields.entries() {
+        let DeValue::Table(entries) = value.get_ref() else {
+            fields.file.fault(span.start, format!("`{name}` in [section.fields] is not a table"), "write NAME = { type = \"string\" }");
+            continue;
+        };
+        let field = Table::new(fields.file, format!("the field `{name}`"), entries, span.start);
+        if let Some(kind) = read_field_kind(&field) {
+            read.push(Field { name: name.to_owned(), kind, label: one_line(&field, "label") });
+        }
+        if query.is_some_and(|query| query.hidden.iter().any(|column| column == name)) {
+            field.file.fault(span.start, format!("the field `{name}` is also hidden"), "take it out of `hidden` or out of the fields");
+        }
+        field.get("label");
+        field.reserved(&["whose", "rule", "stable"]);
+        field.finish();
+    }
+    read
+}
+
+fn read_field_kind(field: &Table<'_, '_, '_>) -> Option<FieldKind> {
+    let from = field.choice(
+        "from",
+        &[("unix_ms", TimeFrom::Millis), ("unix_s", TimeFrom::Seconds), ("unix_us", TimeFrom::Micros), ("text", TimeFrom::Text)],
+    );
+    let json = time_format(field, "as");
+    let text = time_format(field, "text_as");
+    if !field.has("type") {
+        field.missing("type", "write type = \"string\", \"integer\", \"number\", \"boolean\", \"timestamp\", \"date\" or \"json\"");
+    }
+    let kind = field.choice(
+        "type",
+        &[
+            ("string", FieldKind::String),
+            ("integer", FieldKind::Integer),
+            ("number", FieldKind::Number),
+            ("boolean", FieldKind::Boolean),
+            ("json", FieldKind::Json),
+            ("timestamp", FieldKind::Timestamp(timestamp(from, json.clone(), text.clone()))),
+            ("date", FieldKind::Date(date(from, json, text))),
+        ],
+    )?;
+    if !matches!(kind, FieldKind::Timestamp(_) | FieldKind::Date(_)) {
+        for key in ["from", "as", "text_as"] {
+            if field.has(key) {
+                field.fault(key, format!("`{key}` is only for the types \"timestamp\" and \"date\""), "take it out, or change the type");
+            }
+        }
+    }
+    Some(kind)
+}
+
+fn timestamp(from: Option<TimeFrom>, json: Option<(String, TimeFormat)>, text: Option<(String, TimeFormat)>) -> TimeField {
+    // TXT says the zone; JSON does not, unless the catalogue asks for it.
+    let text = text.map(|(_, format)| format).unwrap_or_else(|| match &json {
+        None => TimeFormat::date_time(" UTC"),
+        Some((written, format)) if written.ends_with("UTC") => format.clone(),
+        Some((written, format)) => TimeFormat::parse(&format!("{written} UTC")).unwrap_or_else(|_| format.clone()),
+    });
+    TimeField { from, json: json.map_or_else(|| TimeFormat::date_time(""), |(_, format)| format), text }
+}
+
+fn date(from: Option<TimeFrom>, json: Option<(String, TimeFormat)>, text: Option<(String, TimeFormat)>) -> TimeField {
+    let json = json.map_or_else(TimeFormat::date, |(_, format)| format);
+    TimeField { from, text: text.map_or_else(|| json.clone(), |(_, format)| format), json }
+}
+
+fn time_format(field: &Table<'_, '_, '_>, key: &'static str) -> Option<(String, TimeFormat)> {
+    let text = one_line(field, key)?;
+    match TimeFormat::parse(&text) {
+        Ok(format) => Some((text, format)),
+        Err(what) => {
+            field.fault(key, format!("\"{text}\" is not a strftime format: {what}"), "write one like \"%Y-%m-%d %H:%M:%S\"");
+            None
+        }
+    }
+}
+
+fn one_line(table: &Table<'_, '_, '_>, key: &'static str) -> Option<String> {
+    let text = table.word(key)?;
+    if text.value.chars().any(char::is_control) {
+        table.fault(key, format!("`{key}` has a line break or another control character"), "write one line");
+        return None;
+    }
+    Some(text.value)
+}
+
+/// `{Date} {From}: {Content}`; a doubled brace is a brace.
+fn template(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Template> {
+    let text = one_line(table, key)?;
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(['{', '}']) {
+        literal.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(brace) {
+            literal.push_str(brace);
+            rest = after;
+            continue;
+        }
+        match rest.split_once('}').filter(|(name, _)| brace == "{" && !name.is_empty() && !name.contains('{')) {
+            Some((name, after)) => {
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                }
+                parts.push(Part::Column(name.to_owned()));
+                rest = after;
+            }
+            None => {
+                table.fault(key, format!("`{key}` has a brace that names no column"), "write {Column}, and {{ or }} for a brace itself");
+                return None;
+            }
+        }
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(Part::Literal(literal));
+    }
+    Some(Template(parts))
+}
+
+fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<String>) -> bool {
+    let fault = rules::unsafe_file_name(&name.value);
+    if let Some(fault) = fault {
+        table.fault(key, format!("\"{}\" cannot be a name in an archive: {fault}", name.value), "choose a plain name");
+    }
+    fault.is_none()
+}
+
+fn text_path_is_safe(table: &Table<'_, '_, '_>, key: &'static str, path: &str) -> bool {
+    let fault = if path.split('/').count() > 8 { Some("it is nested too deep") } else { path.split('/').find_map(rules::unsafe_file_name) };
+    if let Some(fault) = fault {
+        table.fault(
+            key,
+            format!("\"{path}\" cannot be a file in a TXT archive: {fault}"),
+            "write text = \"Folder/File.txt\" with names that every system can hold",
+        );
+    }
+    fault.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in [("60 s", 60_000), ("5 min", 300_000), ("1h", 3_600_000), ("500 ms", 500), (" 2 m ", 120_000)] {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "60", "0 s", "-1 s", "1.5 s", "5 days", "s", "99999999999999999999 s"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Just enough SQL to find the binds of a query outside of literals and comments. The engine itself judges the rest.
+
+use std::ops::Range;
+
+/// Whose lexical rules hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// What may be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Bind {
+    Subject,
+    Since,
+    Until,
+}
+
+impl Bind {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "subject" => Some(Self::Subject),
+            "since" => Some(Self::Since),
+            "until" => Some(Self::Until),
+            _ => None,
+        }
+    }
+}
+
+/// What a query holds, lexically.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// The binds we give, where they stand, in order.
+    pub(crate) binds: Vec<(Range<usize>, Bind)>,
+    /// Parameters that we do not give: `:name` with an unknown name, `?`, `$1`, `@name`.
+    pub(crate) strangers: Vec<Range<usize>>,
+    /// Where the statement ends: before its semicolon, or at the end of the text.
+    pub(crate) end: usize,
+    /// Where a second statement begins.
+    pub(crate) second: Option<usize>,
+    /// The first word, as written.
+    pub(crate) verb: Range<usize>,
+    /// Where a literal, a quoted name or a comment begins that never ends.
+    pub(crate) open: Option<usize>,
+}
+
+/// Reads the query once.
+pub(crate) fn scan(sql: &str, dialect: Dialect) -> Scan {
+    let bytes = sql.as_bytes();
+    let mut found = Scan { end: bytes.len(), ..Scan::default() };
+    let mut ended = false;
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        let byte = bytes[at];
+        let next = bytes.get(at + 1).copied();
+        let mut token = true;
+        match byte {
+            b if b.is_ascii_whitespace() => {
+                at += 1;
+                token = false;
+            }
+            b'-' if next == Some(b'-') => {
+                at = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| at + n + 1);
+                token = false;
+            }
+            b'/' if next == Some(b'*') => {
+                at = comment_end(bytes, at, dialect).unwrap_or_else(|| {
+                    found.open.get_or_insert(start);
+                    bytes.len()
+                });
+                token = false;
+            }
+            b'\'' => at = quoted(bytes, at, b'\'', false, &mut found.open),
+            b'"' => at = quoted(bytes, at, b'"', false, &mut found.open),
+            b'`' if dialect == Dialect::Sqlite => at = quoted(bytes, at, b'`', false, &mut found.open),
+            b'[' if dialect == Dialect::Sqlite => {
+                at = bytes[at..].iter().position(|b| *b == b']').map_or_else(
+                    || {
+                        found.open.get_or_insert(start);
+                        bytes.len()
+                    },
+                    |n| at + n + 1,
+                );
+            }
+            b'$' if dialect == Dialect::Postgres => match dollar_quote(bytes, at) {
+                Some(Some(end)) => at = end,
+                Some(None) => {
+                    found.open.get_or_insert(start);
+                    at = bytes.len();
+                }
+                None => {
+                    at = word_end(bytes, at + 1);
+                    found.strangers.push(start..at);
+                }
+            },
+            b'$' | b'@' | b'?' if dialect == Dialect::Sqlite => {
+                at = word_end(bytes, at + 1);
+                found.strangers.push(start..at);
+            }
+            b':' if next == Some(b':') => at += 2,
+            b':' if next.is_some_and(is_word_start) => {
+                at = word_end(bytes, at + 1);
+                match Bind::from_name(&sql[start + 1..at]) {
+                    Some(bind) => found.binds.push((start..at, bind)),
+                    None => found.strangers.push(start..at),
+                }
+            }
+            b';' => {
+                if !ended {
+                    found.end = at;
+                    ended = true;
+                }
+                at += 1;
+                token = false;
+            }
+            b if is_word_start(b) => {
+                at = word_end(bytes, at);
+                let escapes = dialect == Dialect::Postgres && at - start == 1 && matches!(b, b'e' | b'E');
+                if escapes && bytes.get(at) == Some(&b'\'') {
+                    at = quoted(bytes, at, b'\'', true, &mut found.open);
+                } else if found.verb.is_empty() {
+                    found.verb = start..at;
+                }
+            }
+            b if b.is_ascii_digit() => at = word_end(bytes, at),
+            _ => at += 1,
+        }
+        if token && ended && found.second.is_none() {
+            found.second = Some(start);
+        }
+    }
+    found
+}
+
+fn is_word_start(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+}
+
+fn word_end(bytes: &[u8], from: usize) -> usize {
+    bytes[from..]
+        .iter()
+        .position(|b| !(b.is_ascii_alphanumeric() || *b == b'_' || *b == b'$' || *b >= 0x80))
+        .map_or(bytes.len(), |n| from + n)
+}
+
+/// The end of what is quoted from `at` on; a doubled quote is a quote.
+fn quoted(bytes: &[u8], at: usize, quote: u8, escapes: bool, open: &mut Option<usize>) -> usize {
+    let mut i = at + 1;
+    while i < bytes.len() {
+        if escapes && bytes[i] == b'\\' {
+            i += 2;
+        } else if bytes[i] == quote {
+            if bytes.get(i + 1) != Some(&quote) {
+                return i + 1;
+            }
+            i += 2;
+        } else {
+            i += 1;
+        }
+    }
+    open.get_or_insert(at);
+    bytes.len()
+}
+
+/// PostgreSQL's block comments nest, SQLite's do not.
+fn comment_end(bytes: &[u8], at: usize, dialect: Dialect) -> Option<usize> {
+    let mut depth = 1;
+    let mut i = at + 2;
+    while i + 1 < bytes.len() {
+        match (bytes[i], bytes[i + 1]) {
+            (b'*', b'/') => {
+                depth -= 1;
+                i += 2;
+                if depth == 0 {
+                    return Some(i);
+                }
+            }
+            (b'/', b'*') if dialect == Dialect::Postgres => {
+                depth += 1;
+                i += 2;
+            }
+            _ => i += 1,
+        }
+    }
+    None
+}
+
+/// `$tag$ .. $tag$`: none when this is no dollar quote, else where it ends, if it does.
+fn dollar_quote(bytes: &[u8], at: usize) -> Option<Option<usize>> {
+    let mut i = at + 1;
+    while i < bytes.len() && bytes[i] != b'$' {
+        let fits = if i == at + 1 { is_word_start(bytes[i]) } else { bytes[i].is_ascii_alphanumeric() || bytes[i] == b'_' || bytes[i] >= 0x80 };
+        if !fits {
+            return None;
+        }
+        i += 1;
+    }
+    if i >= bytes.len() {
+        return None;
+    }
+    let tag = &bytes[at..=i];
+    let body = i + 1;
+    Some(bytes[body..].windows(tag.len()).position(|w| w == tag).map(|n| body + n + tag.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(sql: &str, dialect: Dialect) -> Vec<&str> {
+        scan(sql, dialect).binds.iter().map(|(range, _)| &sql[range.clone()]).collect()
+    }
+
+    #[test]
+    fn binds_are_found_only_where_the_engine_would_find_them() {
+        let cases: &[(&str, Dialect, &[&str])] = &[
+            ("select a from t where u = :subject", Dialect::Sqlite, &[":subject"]),
+            ("select ':subject' from t where u = :subject", Dialect::Sqlite, &[":subject"]),
+            ("select 'it''s :subject' from t", Dialect::Postgres, &[]),
+            ("select e'\\' :subject' , :subject", Dialect::Postgres, &[":subject"]),
+            ("select x::subject, :subject::bigint", Dialect::Postgres, &[":subject"]),
+            ("select $$ :subject $$, $q$ $$ :subject $q$, :since", Dialect::Postgres, &[":since"]),
+            ("select 1 -- :subject\n, :until", Dialect::Postgres, &[":until"]),
+            ("select /* /* :subject */ :subject */ :since", Dialect::Postgres, &[":since"]),
+            ("select /* /* :subject */ :since", Dialect::Sqlite, &[":since"]),
+            ("select \":subject\", [:subject], `:subject` from t", Dialect::Sqlite, &[]),
+            ("select a[1:2], tags ? 'x' from t", Dialect::Postgres, &[]),
+            ("select :since, :until, :subject, :subject", Dialect::Sqlite, &[":since", ":until", ":subject", ":subject"]),
+            ("select ñ:subject", Dialect::Sqlite, &[":subject"]),
+        ];
+        for (sql, dialect, wanted) in cases {
+            assert_eq!(&names(sql, *dialect), wanted, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_second_statement_is_seen_and_a_trailing_semicolon_is_not_one() {
+        assert_eq!(scan("select 1 ; -- done\n ;", Dialect::Sqlite).second, None);
+        assert_eq!(scan("select 1 ; -- done", Dialect::Sqlite).end, 9);
+        assert_eq!(scan("select 1; delete from t", Dialect::Sqlite).second, Some(10));
+        assert_eq!(scan("select ';' ", Dialect::Sqlite).second, None);
+        assert_eq!(scan("select 1; 'x'", Dialect::Postgres).second, Some(10));
+    }
+
+    #[test]
+    fn strangers_and_open_quotes_are_seen() {
+        assert_eq!(scan("select :who, ?1, @x, $y", Dialect::Sqlite).strangers.len(), 4);
+        assert_eq!(scan("select :who, $1, j ? 'k', a @> b", Dialect::Postgres).strangers.len(), 2);
+        assert_eq!(scan("select 'abc", Dialect::Sqlite).open, Some(7));
+        assert_eq!(scan("select /* abc", Dialect::Postgres).open, Some(7));
+        assert_eq!(scan("select $a$ abc", Dialect::Postgres).open, Some(7));
+    }
+}

@@ -1,0 +1,167 @@
+//! The operator's databases. A source hands over rows as cells; what becomes of them is the business of `write`.
+
+mod postgres;
+mod postgres_types;
+mod sqlite;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::catalogue::{Address, Catalogue, Engine, Fault, Owner, Place, Section, SourceSpec};
+use crate::subject::{Subject, SubjectType};
+use crate::write::{Failure, Rows};
+
+/// One value of a row, borrowed from the driver.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'r> {
+    /// Nothing.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A floating-point number, which may be none of JSON's.
+    Real(f64),
+    /// An exact number, as digits.
+    Number(&'r str),
+    /// Text.
+    Text(&'r str),
+    /// Bytes.
+    Blob(&'r [u8]),
+    /// Well-formed JSON.
+    Json(&'r str),
+    /// A UUID.
+    Uuid([u8; 16]),
+    /// Microseconds since 1970, UTC.
+    Timestamp(i64),
+    /// Days since 1970.
+    Date(i32),
+}
+
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A database, or whatever else answers a section's query with rows.
+///
+/// The engine around it keeps to `max_concurrent`, watches the clock and the cancellation token, and drops what it waits for
+/// when either says so: a source must then stop its work by itself, soon.
+pub(crate) trait Source: Send + Sync {
+    /// Connects, prepares the query of every section, and tells what does not fit.
+    fn check<'a>(&'a self, sections: Vec<&'a Section>, subject: SubjectType) -> Later<'a, Vec<Fault>>;
+
+    /// Takes a connection for one request and, with `snapshot = "request"`, begins its snapshot. The permit is held as long
+    /// as the connection is in use, also by work that nobody waits for any more.
+    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>>;
+}
+
+/// One request's turn at a source.
+pub(crate) trait Reading: Send {
+    /// Runs a section's query for one person, and hands every row to `rows`.
+    fn read<'a>(&'a mut self, section: &'a Section, subject: &'a Arc<Subject>, rows: Rows) -> Later<'a, Result<Rows, Failure>>;
+
+    /// Ends the snapshot and gives the connection back. A reading that is dropped instead closes its connection.
+    fn end(self: Box<Self>) -> Later<'static, ()>;
+}
+
+/// The sources of a catalogue, opened: one pool and one semaphore each.
+pub struct Sources {
+    by_name: HashMap<String, Opened>,
+}
+
+pub(crate) struct Opened {
+    pub(crate) spec: SourceSpec,
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+/// A source that cannot even be tried.
+#[derive(Debug, thiserror::Error)]
+#[error("source `{name}`: {what}")]
+pub struct SourceError {
+    name: String,
+    what: String,
+}
+
+impl Sources {
+    /// Prepares every source of the catalogue. Nothing is connected yet: a source that is down does not stop the server.
+    /// Relative paths are relative to `base_dir`, the catalogue's folder.
+    pub async fn open(catalogue: &Catalogue, base_dir: &Path) -> Result<Self, SourceError> {
+        let mut by_name = HashMap::new();
+        for spec in catalogue.sources() {
+            let fail = |what: String| SourceError { name: spec.name.clone(), what };
+            let url = match &spec.address {
+                Address::Url(url) => url.clone(),
+                Address::File(path) => {
+                    let path = base_dir.join(path);
+                    let text = tokio::fs::read_to_string(&path)
+                        .await
+                        .map_err(|error| fail(format!("url_file {} cannot be read: {error}", path.display())))?;
+                    text.trim().to_owned()
+                }
+            };
+            let sections = catalogue.sections().len();
+            let source: Box<dyn Source> = match spec.kind {
+                Engine::Sqlite => Box::new(sqlite::SqliteSource::new(spec, &url, base_dir, sections).map_err(fail)?),
+                Engine::Postgres => Box::new(postgres::PostgresSource::new(spec, &url, sections).map_err(fail)?),
+            };
+            let permits = Arc::new(Semaphore::new(spec.max_concurrent));
+            by_name.insert(spec.name.clone(), Opened { spec: spec.clone(), source, permits });
+        }
+        Ok(Self { by_name })
+    }
+
+    /// Connects to every source and prepares every query: names the tables and columns that are missing, and the sections
+    /// whose owner is not checked. A fault is something to repair; an empty list is a catalogue that serves.
+    pub async fn check(&self, catalogue: &Catalogue) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for spec in catalogue.sources() {
+            let Some(opened) = self.by_name.get(&spec.name) else {
+                faults.push(fault_at(&spec.place, format!("the source `{}` was not opened", spec.name), "open the sources of this catalogue"));
+                continue;
+            };
+            let sections: Vec<&Section> =
+                catalogue.sections().iter().filter(|section| section.query.as_ref().is_some_and(|query| query.source == spec.name)).collect();
+            faults.extend(opened.source.check(sections, catalogue.subject).await);
+        }
+        faults
+    }
+
+    /// The sections whose rows carry no owner to compare, with the reason that the catalogue gives.
+    pub fn unchecked(catalogue: &Catalogue) -> Vec<(&Section, &str)> {
+        catalogue
+            .sections()
+            .iter()
+            .filter_map(|section| match &section.query.as_ref()?.owner {
+                Owner::Unchecked(reason) => Some((section, reason.as_str())),
+                Owner::Column(_) => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Opened> {
+        self.by_name.get(name)
+    }
+}
+
+pub(crate) fn fault_at(place: &Place, what: impl Into<String>, cure: impl Into<String>) -> Fault {
+    Fault { file: place.file.to_string(), line: (place.line > 0).then_some(place.line), what: what.into(), cure: cure.into() }
+}
+
+/// What a query's columns lack, as faults of the section.
+pub(crate) fn column_faults(section: &Section, columns: &[&str]) -> Vec<Fault> {
+    crate::write::column_problems(section, columns)
+        .into_iter()
+        .map(|what| fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the section"))
+        .collect()
+}
+
+/// Gives the cells of the last row back as room for the next: the allocation is kept, the borrow is not.
+pub(crate) fn recycle<'a, 'b>(mut cells: Vec<Cell<'a>>) -> Vec<Cell<'b>> {
+    cells.clear();
+    // Collecting in place keeps the allocation; there is nothing to convert.
+    cells.into_iter().map(|_| Cell::Null).collect()
+}
