@@ -49,7 +49,12 @@ pub struct Browser {
 impl Browser {
     /// A browser without any session, for this person.
     pub fn new(username: &str, password: &str) -> Self {
-        Self { http: http(), username: username.into(), password: password.into() }
+        Self::with(http(), username, password)
+    }
+
+    /// A person at a browser that is there already; it must keep cookies and not follow redirects.
+    pub fn with(http: Client, username: &str, password: &str) -> Self {
+        Self { http, username: username.into(), password: password.into() }
     }
 
     /// The client beneath, with the session's cookies.
