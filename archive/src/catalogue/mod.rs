@@ -518,17 +518,17 @@ fn included(base: &Path, pattern: &str) -> Result<Vec<(String, String)>, String>
 
 /// Whether a name fits a pattern with `*`.
 fn fits(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let (Some(first), Some(last)) = (parts.next(), pattern.rsplit('*').next()) else { return false };
-    let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
-    let middle: Vec<&str> = parts.collect();
-    for part in middle.iter().take(middle.len().saturating_sub(1)) {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        match name.find(part) {
+            Some(at) => name = &name[at + part.len()..],
             None => return false,
         }
     }
-    true
+    name.ends_with(last)
 }
 
 #[cfg(test)]

@@ -266,14 +266,14 @@ mod tests {
         }
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "1970-01-01 00:00:00;1970-01-01 23:59:59;1970-01-02 00:00:00;1970-01-01 00:00:00;58692-08-24 03:33:20;1970-01-02 00:00:00;"
+            "1970-01-01 00:00:00;1970-01-01 23:59:59;1970-01-02 00:00:00;1970-01-01 00:00:00;58692-11-03 14:13:20;1970-01-02 00:00:00;"
         );
     }
 
     #[test]
     fn other_formats_go_through_jiff() {
         assert_eq!(written("%d-%b-%Y", Stamp::from_seconds(829_267_200)), "12-Apr-1996");
-        assert_eq!(written("%d-%b-%Y", Stamp::from_seconds(i64::MAX / 2)), "146138514003-11-12 03:32:08".to_owned().as_str());
+        assert_eq!(written("%d-%b-%Y", Stamp::from_seconds(253_402_300_801)), "10000-01-01 00:00:01");
         assert!(TimeFormat::parse("%Q%!").is_err());
     }
 }

@@ -1,0 +1,13 @@
+//! The archive as its users see it: catalogue in, ZIP out, on both engines.
+
+extern crate portward_archive as archive;
+
+mod catalogue;
+mod golden;
+mod hostile;
+mod owner;
+mod read;
+mod support;
+mod trouble;
+mod types;
+mod zips;
