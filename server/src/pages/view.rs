@@ -13,7 +13,7 @@ use std::sync::Arc;
 use askama::Template;
 use jiff::Timestamp;
 
-pub(crate) use brand::brand_css;
+pub(crate) use brand::{DEFAULT_ACCENT, brand_css};
 
 /// Where the sign-in form is shown (GET) and posted (POST: `username`, `password`, `next`).
 pub(crate) const SIGN_IN: &str = "/login";

@@ -1,14 +1,17 @@
 //! The operator's accent colour, made readable.
 
+/// The accent of an operator who sets none; the stylesheet's own, too.
+pub(crate) const DEFAULT_ACCENT: &str = "#0a6a6e";
+
 /// The least contrast of the accent against its ground. WCAG asks 4.5; the light scheme keeps some room for tinted
 /// grounds, and the dark one more, because a mid-tone on black looks dull.
 const LIGHT_CONTRAST: f64 = 5.5;
-const DARK_CONTRAST: f64 = 8.0;
+const DARK_CONTRAST: f64 = 7.5;
 /// The darkest ground that carries accent-coloured text in the light scheme, and the lightest one in the dark scheme.
 const LIGHT_GROUND: [u8; 3] = [0xf3, 0xf5, 0xf4];
 const DARK_GROUND: [u8; 3] = [0x1b, 0x23, 0x22];
 /// The most saturated the accent may be on a dark ground, where strong colours glare.
-const DARK_SATURATION: f64 = 0.5;
+const DARK_SATURATION: f64 = 0.65;
 /// What is written on the accent.
 const PALE: [u8; 3] = [0xff, 0xff, 0xff];
 const INK: [u8; 3] = [0x0b, 0x14, 0x13];

