@@ -7,8 +7,9 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import tls from 'node:tls';
+import { inspect } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import { Agent, buildConnector, setGlobalDispatcher } from 'undici';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 export const CALLBACK = 'https://app.example/auth/callback/tiktok';
@@ -68,23 +69,17 @@ export function certificate() {
   return { folder, ca: at('ca.pem'), cert: at('server.pem'), key: at('server.key') };
 }
 
-/** As a line in /etc/hosts would: the built-in hosts lead to this server; nothing else leads anywhere. */
+/** As lines in /etc/hosts would, port included: the built-in hosts lead to this server; no other name leads anywhere. */
 export function mapHosts(base, caFile) {
   const { hostname, port } = new URL(base);
-  const ca = caFile && readFileSync(caFile);
-  const connect = buildConnector({ ca, timeout: 10_000 });
-  setGlobalDispatcher(
-    new Agent({
-      connect(options, callback) {
-        const own = HOSTS.includes(options.hostname);
-        if (!own && options.hostname !== hostname) {
-          return callback(new Error(`${options.hostname} is not reached from a test`), null);
-        }
-        const servername = own ? options.hostname : options.servername;
-        return connect({ ...options, hostname, host: hostname, port: own ? port : options.port, servername }, callback);
-      },
-    }),
-  );
+  const ca = readFileSync(caFile);
+  const { connect } = tls;
+  tls.connect = (options, ...rest) => {
+    const asked = options.servername || options.host || options.hostname;
+    const own = HOSTS.includes(asked);
+    if (!own && asked !== hostname && options.host !== hostname) throw new Error(`${asked} is not reached from a test`);
+    return connect({ ...options, ca, host: hostname, hostname, port: own ? port : options.port }, ...rest);
+  };
 }
 
 const unescape = (text) =>
@@ -183,7 +178,7 @@ export class Checks {
       const value = await call();
       this.ok(false, what, `no error but ${JSON.stringify(value)}`);
     } catch (error) {
-      this.ok(accept(error), what, `${error.name}: ${error.message} ${JSON.stringify(error)}`);
+      this.ok(accept(error), what, inspect(error, { depth: 1 }).slice(0, 1500));
     }
   }
 
@@ -197,26 +192,26 @@ export class Checks {
 export async function client(name, body) {
   const check = new Checks();
   let own;
-  let tls = process.env.PORTWARD_TLS && JSON.parse(process.env.PORTWARD_TLS);
+  let files = process.env.PORTWARD_TLS && JSON.parse(process.env.PORTWARD_TLS);
   let dev = process.env.PORTWARD_DEV && JSON.parse(process.env.PORTWARD_DEV);
   if (!dev) {
-    tls = certificate();
-    dev = own = await startTls(tls);
+    files = certificate();
+    dev = own = await startTls(files);
   }
-  mapHosts(dev.base_url, tls.ca);
+  mapHosts(dev.base_url, files.ca);
   const person = new Person(dev.people.find(({ size }) => size === 'typical'));
   try {
-    await body({ dev, base: dev.base_url.replace(/\/$/, ''), check, person, ca: readFileSync(tls.ca) });
+    await body({ dev, base: dev.base_url.replace(/\/$/, ''), check, person, ca: readFileSync(files.ca) });
   } catch (error) {
-    check.ok(false, `${name} ended early`, `${error.stack}${error.cause ? `\n  cause: ${error.cause.stack ?? JSON.stringify(error.cause)}` : ''}`);
+    check.ok(false, `${name} ended early`, inspect(error, { depth: 3 }));
   } finally {
     await own?.stop();
   }
   check.finish(name);
 }
 
-export const startTls = (tls) =>
-  startDev(['--tls-cert', tls.cert, '--tls-key', tls.key, '--redirect-uri', CALLBACK, '--redirect-uri', DESKTOP]);
+export const startTls = (files) =>
+  startDev(['--tls-cert', files.cert, '--tls-key', files.key, '--redirect-uri', CALLBACK, '--redirect-uri', DESKTOP]);
 
 /** User info as every client reads it. */
 export async function userInfo(base, token, fields = 'open_id,display_name') {

@@ -69,7 +69,7 @@ async function newPage(what, options = {}) {
 async function signIn(page, { username, password }) {
   await page.fill('input[name=username]', username);
   await page.fill('input[name=password]', password);
-  await Promise.all([page.waitForNavigation(), page.click('form:has(input[name=password]) [type=submit]')]);
+  await Promise.all([page.waitForNavigation(), page.click('form:has(input[name=password]) button')]);
 }
 
 const submit = (page, selector) => Promise.all([page.waitForNavigation(), page.click(selector)]);
@@ -136,7 +136,7 @@ async function journey(what, options) {
 
   await page.goto(`${dev.base}/connections`);
   check.equal(await page.locator('form:has(input[name=grant])').count(), 1, `${what}: one connection`);
-  await submit(page, 'form:has(input[name=grant]) [type=submit]');
+  await submit(page, 'form:has(input[name=grant]) button');
   check.equal(new URL(page.url()).pathname.replace(/\/$/, ''), '/connections', `${what}: withdrawing stays there`);
   check.equal(await page.locator('form:has(input[name=grant])').count(), 0, `${what}: and the connection is gone`);
   check.equal(await alive(tokens.access_token), 401, `${what}: with its token`);
@@ -210,11 +210,12 @@ async function looks() {
       await page.locator('input[type=checkbox][name=scope]').first().check();
       await look('consent-chosen');
       await submit(page, '[name=decision][value=allow]');
+      await exchange(callback(page).code);
       await page.goto(authorize([]));
       await look('consent-sign-in-only');
       await page.goto(`${dev.base}/connections`);
       await look('connections');
-      await submit(page, 'form:has(input[name=grant]) [type=submit]');
+      await submit(page, 'form:has(input[name=grant]) button');
       await look('connections-withdrawn');
       await page.goto(authorize(['portability.nonsense.single'], { redirect_uri: 'https://evil.example/' }));
       await look('error');

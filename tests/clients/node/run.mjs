@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { certificate, startTls } from '../../lib.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const tls = certificate();
-const dev = await startTls(tls);
+const files = certificate();
+const dev = await startTls(files);
 let passed = 0;
 let failed = 0;
 for (const name of ['auth-core', 'arctic', 'openid-client', 'simple-oauth2']) {
-  const env = { ...process.env, PORTWARD_DEV: JSON.stringify(dev), PORTWARD_TLS: JSON.stringify(tls) };
+  const env = { ...process.env, PORTWARD_DEV: JSON.stringify(dev), PORTWARD_TLS: JSON.stringify(files) };
   const { stdout, status } = spawnSync(process.execPath, ['--no-warnings', join(here, `${name}.mjs`)], {
     env,
     encoding: 'utf8',
@@ -25,6 +25,6 @@ for (const name of ['auth-core', 'arctic', 'openid-client', 'simple-oauth2']) {
 }
 if (failed) console.log(`---- the server's log, its end ----\n${dev.log().split('\n').slice(-40).join('\n')}`);
 await dev.stop();
-rmSync(tls.folder, { recursive: true, force: true });
+rmSync(files.folder, { recursive: true, force: true });
 console.log(`oauth-node: ${passed} passed, ${failed} failed`);
 process.exitCode = failed || !passed ? 1 : 0;

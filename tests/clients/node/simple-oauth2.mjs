@@ -43,7 +43,8 @@ await client('simple-oauth2', async ({ dev, base, check, person, ca }) => {
   check.equal((await userInfo(base, fresh.token.access_token)).status, 401, 'revoked');
   await check.rejects(() => fresh.refresh(), (error) => error.data?.payload?.error === 'invalid_grant', 'with its refresh token');
 
-  const own = await new ClientCredentials(options).getToken({});
+  const { authorizePath, ...auth } = options.auth;
+  const own = await new ClientCredentials({ ...options, auth }).getToken({});
   check.ok(own.token.access_token.startsWith('clt.'), 'a client token');
 
   const denied = await person.visit(url, { decision: 'deny' });

@@ -72,17 +72,15 @@ def authlib(dev, check, ca):
     machine = session()
     machine.fetch_token(f"{dev.base}/v2/oauth/token/", grant_type="client_credentials")
     check(machine.token["access_token"].startswith("clt."), "a client token by client_credentials")
-    denied = kit.Browser(dev, dev.person("typical"), ca).visit(
-        session(scope="user.info.basic portability.all.single").create_authorization_url(f"{dev.base}/v2/auth/authorize/")[0],
-        decision="deny",
+
+    # The library's web integrations look for these two before they ask for a token.
+    url, _ = session(scope="user.info.basic portability.all.single").create_authorization_url(f"{dev.base}/v2/auth/authorize/")
+    denied = kit.query(kit.Browser(dev, dev.person("typical"), ca).visit(url, decision="deny"))
+    check.equal(
+        (denied.get("error"), denied.get("error_description")),
+        ("access_denied", "user cancelled the authorization"),
+        "a denial in exactly these words",
     )
-    try:
-        session().fetch_token(f"{dev.base}/v2/oauth/token/", authorization_response=denied)
-        check(False, "a denial is told")
-    except OAuthError as error:
-        check.equal(
-            (error.error, error.description), ("access_denied", "user cancelled the authorization"), "a denial in exactly these words"
-        )
 
 
 def allauth(dev, check, ca):
