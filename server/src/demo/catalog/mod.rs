@@ -51,14 +51,23 @@ pub fn write_catalog(dir: &Path, source: Source<'_>) -> Result<PathBuf> {
         }
         Source::Postgres(url) => ("postgres", url.to_owned()),
     };
-    DirBuilder::new().recursive(true).create(dir.join("sections")).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    DirBuilder::new()
+        .recursive(true)
+        .create(dir.join("sections"))
+        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     for (name, text) in FILES {
         let path = dir.join(name);
         let text = match *name {
-            MAIN_FILE => text.replacen(KIND, &format!("kind = \"{kind}\"\n"), 1).replacen(URL, &format!("url  = {}\n", quoted(&url)), 1),
+            MAIN_FILE => {
+                text.replacen(KIND, &format!("kind = \"{kind}\"\n"), 1).replacen(URL, &format!("url  = {}\n", quoted(&url)), 1)
+            }
             _ => (*text).to_owned(),
         };
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .with_context(|| format!("cannot create {}", path.display()))?;
         file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(dir.join(MAIN_FILE))

@@ -40,9 +40,7 @@ impl Dice {
 
 /// FNV-1a: short, stable and good enough to tell table names apart.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Spreads counted numbers over 32 bits without two ever meeting: an odd factor permutes them.
@@ -76,7 +74,7 @@ impl Zipf {
 }
 
 /// Moments at which date code breaks: both sides of daylight-saving changes, leap day, the turn of the year.
-const DELICATE: &[&str] = &[
+pub(super) const DELICATE: &[&str] = &[
     "2023-11-05T05:59:59.999Z",
     "2023-11-05T06:00:00Z",
     "2023-11-05T06:30:00Z",

@@ -221,19 +221,51 @@ pub(super) fn cast(plan: &Plan) -> Vec<Person> {
     };
     use Size::{Empty, Heavy, Typical};
     let mut cast = vec![
-        named(1001, "anna", "Anna Lindner 🎻", "DE", "1996-04-12", "+49 30 23125 041",
-            "Viola, bikes & \"bad\" puns.\nBerlin ⇄ Wien 👩🏽‍💻", Typical),
+        named(
+            1001,
+            "anna",
+            "Anna Lindner 🎻",
+            "DE",
+            "1996-04-12",
+            "+49 30 23125 041",
+            "Viola, bikes & \"bad\" puns.\nBerlin ⇄ Wien 👩🏽‍💻",
+            Typical,
+        ),
         named(1002, "ben", "Ben Moreau", "FR", "2001-02-28", "", "", Empty),
-        named(1003, "clara", "Clara Whitfield", "GB", "1988-02-29", "+44 7700 900 417",
-            "I watch everything so that you don't have to.", Heavy),
+        named(
+            1003,
+            "clara",
+            "Clara Whitfield",
+            "GB",
+            "1988-02-29",
+            "+44 7700 900 417",
+            "I watch everything so that you don't have to.",
+            Heavy,
+        ),
     ];
     for nth in 0..plan.people.saturating_sub(NAMED) {
         cast.push(extra(plan, nth));
     }
-    cast.push(named(1004, "diego", "Diego Nascimento", "BR", "1999-11-30", "+55 11 5550 0142",
-        "São Paulo. Café, vôlei e gatos.", Typical));
-    cast.push(named(1005, "ethan", "Ethan Brooks", "US", "2003-07-04", "+1 202 555 0147",
-        "just here for the woodworking", Typical));
+    cast.push(named(
+        1004,
+        "diego",
+        "Diego Nascimento",
+        "BR",
+        "1999-11-30",
+        "+55 11 5550 0142",
+        "São Paulo. Café, vôlei e gatos.",
+        Typical,
+    ));
+    cast.push(named(
+        1005,
+        "ethan",
+        "Ethan Brooks",
+        "US",
+        "2003-07-04",
+        "+1 202 555 0147",
+        "just here for the woodworking",
+        Typical,
+    ));
     cast
 }
 
@@ -241,16 +273,52 @@ pub(super) fn cast(plan: &Plan) -> Vec<Person> {
 pub(super) const NAMED: u32 = 5;
 
 const FIRST: &[&str] = &[
-    "Mila", "Jonas", "Élodie", "Łukasz", "Sofía", "Matteo", "Freya", "Ioana", "Niamh", "Ondřej", "Katarína", "Ville",
-    "Eleni", "Luís", "Zsófia", "Kristjan", "Māra", "Šarūnas", "Ana", "Guðrún",
+    "Mila",
+    "Jonas",
+    "Élodie",
+    "Łukasz",
+    "Sofía",
+    "Matteo",
+    "Freya",
+    "Ioana",
+    "Niamh",
+    "Ondřej",
+    "Katarína",
+    "Ville",
+    "Eleni",
+    "Luís",
+    "Zsófia",
+    "Kristjan",
+    "Māra",
+    "Šarūnas",
+    "Ana",
+    "Guðrún",
 ];
 const LAST: &[&str] = &[
-    "Novak", "Berg", "Dupont", "Kowalska", "García", "Ricci", "Lund", "Popescu", "Byrne", "Svoboda", "Horváth", "Virtanen",
-    "Papadaki", "Sousa", "Nagy", "Tamm", "Ozola", "Kazlauskas", "Marić", "Jónsdóttir",
+    "Novak",
+    "Berg",
+    "Dupont",
+    "Kowalska",
+    "García",
+    "Ricci",
+    "Lund",
+    "Popescu",
+    "Byrne",
+    "Svoboda",
+    "Horváth",
+    "Virtanen",
+    "Papadaki",
+    "Sousa",
+    "Nagy",
+    "Tamm",
+    "Ozola",
+    "Kazlauskas",
+    "Marić",
+    "Jónsdóttir",
 ];
 const REGIONS: &[&str] = &[
-    "SI", "DE", "FR", "PL", "ES", "IT", "SE", "RO", "IE", "CZ", "SK", "FI", "GR", "PT", "HU", "EE", "LV", "LT", "HR", "IS",
-    "GB", "NL", "BE", "NO",
+    "SI", "DE", "FR", "PL", "ES", "IT", "SE", "RO", "IE", "CZ", "SK", "FI", "GR", "PT", "HU", "EE", "LV", "LT", "HR", "IS", "GB",
+    "NL", "BE", "NO",
 ];
 
 /// One more eligible person: some small, some nearly typical.

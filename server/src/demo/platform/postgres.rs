@@ -51,7 +51,7 @@ pub async fn write_postgres(url: &str, plan: &Plan, progress: Progress<'_>) -> R
     let tables = sent?;
     made?;
 
-    for statement in TABLES.iter().flat_map(|table| table.create_indexes()) {
+    for statement in TABLES.iter().flat_map(|table| table.create_indexes(Engine::Postgres)) {
         tx.execute(AssertSqlSafe(statement)).await?;
     }
     tx.execute("analyze").await?;

@@ -66,7 +66,7 @@ fn write(path: &Path, plan: &Plan, progress: Progress<'_>) -> Result<Report> {
         tables.push((table.name, rows.rows));
         done += rows.rows;
     }
-    for statement in TABLES.iter().flat_map(|table| table.create_indexes()) {
+    for statement in TABLES.iter().flat_map(|table| table.create_indexes(Engine::Sqlite)) {
         db.execute_batch(&statement)?;
     }
     db.execute_batch("commit; analyze")?;

@@ -3,25 +3,91 @@
 use super::draw::Dice;
 
 const SCRIPTS: &[(u64, &[&str])] = &[
-    (40, &[
-        "the best", "pasta", "in", "one pan", "how to", "tie", "a bowline", "cat", "falls off", "piano", "slow morning", "rain",
-        "on the roof", "Grüße", "aus", "Köln", "straße", "l'été", "déjà vu", "garçon", "mañana", "señor", "naïve", "smörgåsbord",
-        "żółw", "źdźbło", "İstanbul", "ışık", "Việt Nam", "phở bò", "don't", "tutorial", "part 2", "wait for it",
-    ]),
-    (15, &[
-        "привет", "мир", "лучший", "рецепт", "борща", "котик", "зимой", "съёмка", "Київ", "їжак", "ґанок", "љубав", "Ђорђе", "утро",
-    ]),
+    (
+        40,
+        &[
+            "the best",
+            "pasta",
+            "in",
+            "one pan",
+            "how to",
+            "tie",
+            "a bowline",
+            "cat",
+            "falls off",
+            "piano",
+            "slow morning",
+            "rain",
+            "on the roof",
+            "Grüße",
+            "aus",
+            "Köln",
+            "straße",
+            "l'été",
+            "déjà vu",
+            "garçon",
+            "mañana",
+            "señor",
+            "naïve",
+            "smörgåsbord",
+            "żółw",
+            "źdźbło",
+            "İstanbul",
+            "ışık",
+            "Việt Nam",
+            "phở bò",
+            "don't",
+            "tutorial",
+            "part 2",
+            "wait for it",
+        ],
+    ),
+    (
+        15,
+        &[
+            "привет",
+            "мир",
+            "лучший",
+            "рецепт",
+            "борща",
+            "котик",
+            "зимой",
+            "съёмка",
+            "Київ",
+            "їжак",
+            "ґанок",
+            "љубав",
+            "Ђорђе",
+            "утро",
+        ],
+    ),
     (12, &["مرحبا", "بالعالم", "وصفة", "القهوة", "الصباح", "قطتي", "تضحك", "سلام", "چای", "گل", "٢٠٢٦", "مُدَرِّس"]),
     (10, &["नमस्ते", "दुनिया", "चाय", "का", "समय", "हिन्दी", "क्षत्रिय", "बारिश", "में", "नाच", "१२३", "ज़िंदगी"]),
-    (13, &[
-        "こんにちは", "世界", "猫が", "転ぶ", "ラーメン", "の", "作り方", "朝ごはん", "你好", "今天", "吃什么", "學習", "𠮷野家", "ｶﾀｶﾅ", "・", "第２話",
-    ]),
+    (
+        13,
+        &[
+            "こんにちは",
+            "世界",
+            "猫が",
+            "転ぶ",
+            "ラーメン",
+            "の",
+            "作り方",
+            "朝ごはん",
+            "你好",
+            "今天",
+            "吃什么",
+            "學習",
+            "𠮷野家",
+            "ｶﾀｶﾅ",
+            "・",
+            "第２話",
+        ],
+    ),
     (10, &["안녕하세요", "세계", "고양이", "떡볶이", "맛집", "오늘의", "브이로그", "춤", "ㅋㅋㅋ", "한국어"]),
 ];
 
-const EMOJI: &[&str] = &[
-    "😂", "🔥", "❤️", "🎻", "👩🏽‍💻", "👨‍👩‍👧‍👦", "🏳️‍🌈", "👩‍❤️‍💋‍👩", "🧑🏿‍🚀", "🇪🇺", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "1️⃣", "🫠", "😶‍🌫️", "🐈‍⬛",
-];
+const EMOJI: &[&str] = &["😂", "🔥", "❤️", "🎻", "👩🏽‍💻", "👨‍👩‍👧‍👦", "🏳️‍🌈", "👩‍❤️‍💋‍👩", "🧑🏿‍🚀", "🇪🇺", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "1️⃣", "🫠", "😶‍🌫️", "🐈‍⬛"];
 
 /// What a file, a page, a spreadsheet or a terminal may stumble over. NUL is missing because PostgreSQL has no place for it.
 pub(super) const AWKWARD: &[&str] = &[
@@ -111,8 +177,8 @@ pub(super) fn plain(dice: &mut Dice, most: u64) -> String {
 }
 
 const MANNERS: &[&str] = &[
-    "quiet", "brave", "sleepy", "cosmic", "velvet", "rusty", "lucky", "salty", "paper", "electric", "gentle", "midnight", "sunny",
-    "wild", "tiny", "golden", "frosty", "curious", "hollow", "amber",
+    "quiet", "brave", "sleepy", "cosmic", "velvet", "rusty", "lucky", "salty", "paper", "electric", "gentle", "midnight",
+    "sunny", "wild", "tiny", "golden", "frosty", "curious", "hollow", "amber",
 ];
 const BEINGS: &[&str] = &[
     "otter", "fox", "heron", "badger", "maple", "comet", "teapot", "violin", "moth", "lynx", "pebble", "raven", "walnut", "kite",
@@ -129,8 +195,26 @@ pub(super) fn handle(nth: usize) -> String {
 }
 
 const TAGS: &[&str] = &[
-    "fyp", "foodtok", "booktok", "viola", "radfahren", "été2025", "котики", "猫", "여행", "شعر", "योग", "diy", "woodworking", "wien",
-    "latenight", "recipe", "gymtok", "plants", "mathjokes", "unboxing",
+    "fyp",
+    "foodtok",
+    "booktok",
+    "viola",
+    "radfahren",
+    "été2025",
+    "котики",
+    "猫",
+    "여행",
+    "شعر",
+    "योग",
+    "diy",
+    "woodworking",
+    "wien",
+    "latenight",
+    "recipe",
+    "gymtok",
+    "plants",
+    "mathjokes",
+    "unboxing",
 ];
 
 /// A hashtag that no other number gives.
@@ -143,8 +227,18 @@ pub(super) fn tag(nth: u64) -> String {
 }
 
 const SHOPS: &[&str] = &[
-    "Nordlicht Kerzen", "Tea & Sons", "Büro \"Schön\"", "小さな本屋", "Café Olé", "Кнопка", "حرير", "Left_Handed Tools", "Bike-Teile 24",
-    "Plant; People", "Sock's", "한복 Studio",
+    "Nordlicht Kerzen",
+    "Tea & Sons",
+    "Büro \"Schön\"",
+    "小さな本屋",
+    "Café Olé",
+    "Кнопка",
+    "حرير",
+    "Left_Handed Tools",
+    "Bike-Teile 24",
+    "Plant; People",
+    "Sock's",
+    "한복 Studio",
 ];
 
 /// A shop's name that no other number gives.
@@ -157,8 +251,18 @@ pub(super) fn shop(nth: u64) -> String {
 }
 
 const GOODS: &[&str] = &[
-    "Beeswax candle, 3 pieces", "Left-handed scissors", "Notebook A5 \"dots\"", "Enamel mug 0.3 l", "Wool socks 39–42", "Bicycle bell (brass)",
-    "緑茶 100 g", "Rosin for viola", "Monstera cutting", "Phone case 👾", "Чай с чабрецом", "Seife & Schale",
+    "Beeswax candle, 3 pieces",
+    "Left-handed scissors",
+    "Notebook A5 \"dots\"",
+    "Enamel mug 0.3 l",
+    "Wool socks 39–42",
+    "Bicycle bell (brass)",
+    "緑茶 100 g",
+    "Rosin for viola",
+    "Monstera cutting",
+    "Phone case 👾",
+    "Чай с чабрецом",
+    "Seife & Schale",
 ];
 
 /// Something that a shop sells.

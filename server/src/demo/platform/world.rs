@@ -55,9 +55,8 @@ impl World {
         let people = cast(plan);
         // A prime number, so that a stride through the crowd meets everybody before it meets anybody twice.
         let crowd = if plan.heavy_rows > 1_000_000 { 10_007 } else { 2_003 };
-        let crowd: Vec<Account> = (0..crowd)
-            .map(|nth| Account { id: CROWD + nth as i64, username: words::handle(nth) })
-            .collect();
+        let crowd: Vec<Account> =
+            (0..crowd).map(|nth| Account { id: CROWD + nth as i64, username: words::handle(nth) }).collect();
         let clips = clips(plan, &span, &crowd);
         let chats = chats(plan, &people, &crowd);
         World { seed: plan.seed, zipf: Zipf::new(clips.len()), span, people, crowd, clips, chats }
@@ -141,13 +140,7 @@ fn chats(plan: &Plan, people: &[Person], crowd: &[Account]) -> Vec<Chat> {
         .map(|person| person.rows.direct_messages / 8)
         .min()
         .unwrap_or(0);
-    chats.push(Chat {
-        id: 1,
-        kind: "direct",
-        title: String::new(),
-        members: vec![FRIENDS.0, FRIENDS.1],
-        messages: shared,
-    });
+    chats.push(Chat { id: 1, kind: "direct", title: String::new(), members: vec![FRIENDS.0, FRIENDS.1], messages: shared });
     for person in people {
         let mut dice = Dice::new(plan.seed, person.id, "chats");
         let mine = person.rows.direct_messages - friend(person.id).map_or(0, |_| shared);
@@ -166,13 +159,7 @@ fn chats(plan: &Plan, people: &[Person], crowd: &[Account]) -> Vec<Chat> {
         for (nth, messages) in shares(person.rows.group_messages, 3).into_iter().enumerate() {
             let mut members = vec![person.id];
             members.extend((0..4).map(|more| crowd[(start as usize + 500 + nth * 50 + more * 11) % crowd.len()].id));
-            chats.push(Chat {
-                id: chats.len() as i64 + 1,
-                kind: "group",
-                title: GROUPS[nth].to_owned(),
-                members,
-                messages,
-            });
+            chats.push(Chat { id: chats.len() as i64 + 1, kind: "group", title: GROUPS[nth].to_owned(), members, messages });
         }
     }
     // A chat nobody wrote in is no chat.

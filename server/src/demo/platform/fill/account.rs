@@ -207,51 +207,64 @@ pub(in crate::demo::platform) fn locations(w: &World, out: Out) -> Result<()> {
     Ok(())
 }
 
-const PHONES: &[(&str, &str)] =
-    &[("iPhone15,3", "iOS 18.5"), ("iPhone17,1", "iOS 26.0"), ("SM-S921B", "Android 15"), ("Pixel 9", "Android 16"), ("iPad14,5", "iPadOS 18.5")];
+const PHONES: &[(&str, &str)] = &[
+    ("iPhone15,3", "iOS 18.5"),
+    ("iPhone17,1", "iOS 26.0"),
+    ("SM-S921B", "Android 15"),
+    ("Pixel 9", "Android 16"),
+    ("iPad14,5", "iPadOS 18.5"),
+];
 
 pub(in crate::demo::platform) fn devices(w: &World, out: Out) -> Result<()> {
-    w.timeline("devices", |v| v.devices, |p, tick, dice| {
-        let uuid = |dice: &mut super::super::draw::Dice| {
-            let (a, b) = (dice.below(1 << 32), dice.below(1 << 48));
-            format!("{a:08X}-{:04X}-4{:03X}-A{:03X}-{b:012X}", dice.below(1 << 16), dice.below(1 << 12), dice.below(1 << 12))
-        };
-        let (idfa, idfv) = (uuid(dice), uuid(dice));
-        let did = 7_000_000_000_000_000_000 + dice.below(500_000_000_000_000_000);
-        out.row(&[
-            Int(tick.id),
-            Int(p.id),
-            Int(tick.at),
-            Text(dice.pick(&["1179*2556", "1440*3120", "1080*2424"])),
-            Text(dice.pick(&["41.2.0", "42.0.3", "40.9.1"])),
-            Text(&idfa),
-            Text(""),
-            Text(""),
-            Text(&idfv),
-            Text(&did.to_string()),
-            Text(""),
-        ])
-    })
+    w.timeline(
+        "devices",
+        |v| v.devices,
+        |p, tick, dice| {
+            let uuid = |dice: &mut super::super::draw::Dice| {
+                let (a, b) = (dice.below(1 << 32), dice.below(1 << 48));
+                format!("{a:08X}-{:04X}-4{:03X}-A{:03X}-{b:012X}", dice.below(1 << 16), dice.below(1 << 12), dice.below(1 << 12))
+            };
+            let (idfa, idfv) = (uuid(dice), uuid(dice));
+            let did = 7_000_000_000_000_000_000 + dice.below(500_000_000_000_000_000);
+            out.row(&[
+                Int(tick.id),
+                Int(p.id),
+                Int(tick.at),
+                Text(dice.pick(&["1179*2556", "1440*3120", "1080*2424"])),
+                Text(dice.pick(&["41.2.0", "42.0.3", "40.9.1"])),
+                Text(&idfa),
+                Text(""),
+                Text(""),
+                Text(&idfv),
+                Text(&did.to_string()),
+                Text(""),
+            ])
+        },
+    )
 }
 
 pub(in crate::demo::platform) fn logins(w: &World, out: Out) -> Result<()> {
-    w.timeline("logins", |v| v.logins, |p, tick, dice| {
-        let (model, system) = dice.pick(PHONES);
-        // Addresses from the ranges that are set aside for documentation.
-        let ip = match dice.below(3) {
-            0 => format!("192.0.2.{}", dice.below(255)),
-            1 => format!("198.51.100.{}", dice.below(255)),
-            _ => format!("2001:db8:{:x}::{:x}", dice.below(0xffff), dice.below(0xffff)),
-        };
-        out.row(&[
-            Int(tick.id),
-            Int(p.id),
-            Int(tick.at / 1000),
-            Text(&ip),
-            Text(model),
-            Text(system),
-            Text(dice.pick(&["Wi-Fi", "4G", "5G"])),
-            Text(dice.pick(&["", "", "Telekom.de", "O2 \"DE\"", "EE"])),
-        ])
-    })
+    w.timeline(
+        "logins",
+        |v| v.logins,
+        |p, tick, dice| {
+            let (model, system) = dice.pick(PHONES);
+            // Addresses from the ranges that are set aside for documentation.
+            let ip = match dice.below(3) {
+                0 => format!("192.0.2.{}", dice.below(255)),
+                1 => format!("198.51.100.{}", dice.below(255)),
+                _ => format!("2001:db8:{:x}::{:x}", dice.below(0xffff), dice.below(0xffff)),
+            };
+            out.row(&[
+                Int(tick.id),
+                Int(p.id),
+                Int(tick.at / 1000),
+                Text(&ip),
+                Text(model),
+                Text(system),
+                Text(dice.pick(&["Wi-Fi", "4G", "5G"])),
+                Text(dice.pick(&["", "", "Telekom.de", "O2 \"DE\"", "EE"])),
+            ])
+        },
+    )
 }

@@ -30,7 +30,11 @@ pub(in crate::demo::platform) fn videos(w: &World, out: Out) -> Result<()> {
     }
     let pool = w.clips.len() as u64;
     for (table, deleted) in [("posts", false), ("deleted_posts", true)] {
-        let count = if deleted { |v: &super::super::people::Volumes| v.deleted_posts } else { |v: &super::super::people::Volumes| v.posts };
+        let count = if deleted {
+            |v: &super::super::people::Volumes| v.deleted_posts
+        } else {
+            |v: &super::super::people::Volumes| v.posts
+        };
         w.timeline(table, count, |p, tick, dice| {
             // Numbers after the pool's, even for posts and odd for deleted ones: ids never meet.
             let id = snowflake(tick.at, pool + tick.id as u64 * 2 + u64::from(deleted));
@@ -87,15 +91,19 @@ pub(in crate::demo::platform) fn watch_history(w: &World, out: Out) -> Result<()
 }
 
 pub(in crate::demo::platform) fn likes(w: &World, out: Out) -> Result<()> {
-    w.timeline("likes", |v| v.likes, |p, tick, dice| {
-        out.row(&[Int(tick.id), Int(p.id), Int(w.seen(dice, tick.at).id), Int(tick.at)])
-    })
+    w.timeline(
+        "likes",
+        |v| v.likes,
+        |p, tick, dice| out.row(&[Int(tick.id), Int(p.id), Int(w.seen(dice, tick.at).id), Int(tick.at)]),
+    )
 }
 
 pub(in crate::demo::platform) fn favorite_videos(w: &World, out: Out) -> Result<()> {
-    w.timeline("favorite_videos", |v| v.favorite_videos, |p, tick, dice| {
-        out.row(&[Int(tick.id), Int(p.id), Int(w.seen(dice, tick.at).id), Int(tick.at)])
-    })
+    w.timeline(
+        "favorite_videos",
+        |v| v.favorite_videos,
+        |p, tick, dice| out.row(&[Int(tick.id), Int(p.id), Int(w.seen(dice, tick.at).id), Int(tick.at)]),
+    )
 }
 
 /// Sounds, effects, hashtags and collections in one table, as platforms do until they regret it.
@@ -131,83 +139,109 @@ pub(in crate::demo::platform) fn favorites(w: &World, out: Out) -> Result<()> {
 }
 
 pub(in crate::demo::platform) fn comments(w: &World, out: Out) -> Result<()> {
-    w.timeline("comments", |v| v.comments, |p, tick, dice| {
-        let video = w.seen(dice, tick.at).id;
-        let words = words::phrase_in_turn(dice, tick.nth);
-        let photo = format!("https://cdn.clips.example/comments/{}.jpeg", tick.id);
-        out.row(&[
-            Int(tick.id),
-            Int(p.id),
-            Int(video),
-            Int(tick.at),
-            Text(&words),
-            if tick.nth % 9 == 4 { Text(&photo) } else { Null },
-            Null,
-            if tick.nth % 11 == 5 { Text("https://cdn.clips.example/stickers/wave.webp") } else { Null },
-        ])
-    })
+    w.timeline(
+        "comments",
+        |v| v.comments,
+        |p, tick, dice| {
+            let video = w.seen(dice, tick.at).id;
+            let words = words::phrase_in_turn(dice, tick.nth);
+            let photo = format!("https://cdn.clips.example/comments/{}.jpeg", tick.id);
+            out.row(&[
+                Int(tick.id),
+                Int(p.id),
+                Int(video),
+                Int(tick.at),
+                Text(&words),
+                if tick.nth % 9 == 4 { Text(&photo) } else { Null },
+                Null,
+                if tick.nth % 11 == 5 { Text("https://cdn.clips.example/stickers/wave.webp") } else { Null },
+            ])
+        },
+    )
 }
 
 pub(in crate::demo::platform) fn reposts(w: &World, out: Out) -> Result<()> {
-    w.timeline("reposts", |v| v.reposts, |p, tick, dice| {
-        out.row(&[Int(tick.id), Int(p.id), Int(w.seen(dice, tick.at).id), Int(tick.at)])
-    })
+    w.timeline(
+        "reposts",
+        |v| v.reposts,
+        |p, tick, dice| out.row(&[Int(tick.id), Int(p.id), Int(w.seen(dice, tick.at).id), Int(tick.at)]),
+    )
 }
 
 pub(in crate::demo::platform) fn shares(w: &World, out: Out) -> Result<()> {
-    w.timeline("shares", |v| v.shares, |p, tick, dice| {
-        let (what, link) = match dice.below(5) {
-            0 => ("profile", format!("https://www.tiktok.com/@{}", w.anybody(dice).username)),
-            _ => ("video", format!("https://www.tiktokv.com/share/video/{}/", w.seen(dice, tick.at).id)),
-        };
-        let method = dice.pick(&["copy link", "whatsapp", "chat_head", "sms", "email"]);
-        out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(what), Text(&link), Text(method)])
-    })
+    w.timeline(
+        "shares",
+        |v| v.shares,
+        |p, tick, dice| {
+            let (what, link) = match dice.below(5) {
+                0 => ("profile", format!("https://www.tiktok.com/@{}", w.anybody(dice).username)),
+                _ => ("video", format!("https://www.tiktokv.com/share/video/{}/", w.seen(dice, tick.at).id)),
+            };
+            let method = dice.pick(&["copy link", "whatsapp", "chat_head", "sms", "email"]);
+            out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(what), Text(&link), Text(method)])
+        },
+    )
 }
 
 pub(in crate::demo::platform) fn searches(w: &World, out: Out) -> Result<()> {
-    w.timeline("searches", |v| v.searches, |p, tick, dice| {
-        out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(&words::phrase_in_turn(dice, tick.nth))])
-    })
+    w.timeline(
+        "searches",
+        |v| v.searches,
+        |p, tick, dice| out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(&words::phrase_in_turn(dice, tick.nth))]),
+    )
 }
 
 pub(in crate::demo::platform) fn hashtags(w: &World, out: Out) -> Result<()> {
-    w.timeline("hashtags", |v| v.hashtags, |p, tick, _| {
-        out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(&words::tag(tick.nth))])
-    })
+    w.timeline(
+        "hashtags",
+        |v| v.hashtags,
+        |p, tick, _| out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(&words::tag(tick.nth))]),
+    )
 }
 
 pub(in crate::demo::platform) fn place_reviews(w: &World, out: Out) -> Result<()> {
-    w.timeline("place_reviews", |v| v.place_reviews, |p, tick, dice| {
-        out.row(&[
-            Int(tick.id),
-            Int(p.id),
-            Int(tick.at),
-            Text(dice.pick(&["Café \"Zur Viola\"", "駅前ラーメン", "Парк Горького", "مقهى النيل"])),
-            Int(1 + dice.below(5) as i64),
-            Text(dice.pick(&["Published", "Published", "Under review"])),
-            Int(dice.below(30) as i64),
-            Text(&words::phrase_in_turn(dice, tick.nth)),
-        ])
-    })
+    w.timeline(
+        "place_reviews",
+        |v| v.place_reviews,
+        |p, tick, dice| {
+            out.row(&[
+                Int(tick.id),
+                Int(p.id),
+                Int(tick.at),
+                Text(dice.pick(&["Café \"Zur Viola\"", "駅前ラーメン", "Парк Горького", "مقهى النيل"])),
+                Int(1 + dice.below(5) as i64),
+                Text(dice.pick(&["Published", "Published", "Under review"])),
+                Int(dice.below(30) as i64),
+                Text(&words::phrase_in_turn(dice, tick.nth)),
+            ])
+        },
+    )
 }
 
 pub(in crate::demo::platform) fn off_platform_events(w: &World, out: Out) -> Result<()> {
-    w.timeline("off_platform_events", |v| v.off_platform_events, |p, tick, dice| {
-        out.row(&[
-            Int(tick.id),
-            Int(p.id),
-            Int(tick.at),
-            Text(dice.pick(&["shop.example", "news.example", "Spiel & Spaß GmbH", "fitness-app"])),
-            Text(dice.pick(&["Page view", "Add to cart", "Purchase", "App launch", "Search"])),
-        ])
-    })
+    w.timeline(
+        "off_platform_events",
+        |v| v.off_platform_events,
+        |p, tick, dice| {
+            out.row(&[
+                Int(tick.id),
+                Int(p.id),
+                Int(tick.at),
+                Text(dice.pick(&["shop.example", "news.example", "Spiel & Spaß GmbH", "fitness-app"])),
+                Text(dice.pick(&["Page view", "Add to cart", "Purchase", "App launch", "Search"])),
+            ])
+        },
+    )
 }
 
 pub(in crate::demo::platform) fn ad_visits(w: &World, out: Out) -> Result<()> {
-    w.timeline("ad_visits", |v| v.ad_visits, |p, tick, dice| {
-        let link = format!("https://ads.example/c/{}?q=a%20b&x=\"1\"", dice.below(1_000_000));
-        let micros = tick.at * 1000 + dice.below(1000) as i64;
-        out.row(&[Int(tick.id), Int(p.id), Int(micros), Text(&words::plain(dice, 5)), Text(&link)])
-    })
+    w.timeline(
+        "ad_visits",
+        |v| v.ad_visits,
+        |p, tick, dice| {
+            let link = format!("https://ads.example/c/{}?q=a%20b&x=\"1\"", dice.below(1_000_000));
+            let micros = tick.at * 1000 + dice.below(1000) as i64;
+            out.row(&[Int(tick.id), Int(p.id), Int(micros), Text(&words::plain(dice, 5)), Text(&link)])
+        },
+    )
 }

@@ -37,15 +37,19 @@ pub(in crate::demo::platform) fn follows(w: &World, out: Out) -> Result<()> {
 }
 
 pub(in crate::demo::platform) fn blocks(w: &World, out: Out) -> Result<()> {
-    w.timeline("blocks", |v| v.blocks, |p, tick, _| {
-        out.row(&[Int(p.id), Int(w.acquaintance(p.id as u64, tick.nth).id), Int(tick.at)])
-    })
+    w.timeline(
+        "blocks",
+        |v| v.blocks,
+        |p, tick, _| out.row(&[Int(p.id), Int(w.acquaintance(p.id as u64, tick.nth).id), Int(tick.at)]),
+    )
 }
 
 pub(in crate::demo::platform) fn profile_views(w: &World, out: Out) -> Result<()> {
-    w.timeline("profile_views", |v| v.profile_views, |p, tick, dice| {
-        out.row(&[Int(tick.id), Int(p.id), Int(w.anybody(dice).id), Int(tick.at)])
-    })
+    w.timeline(
+        "profile_views",
+        |v| v.profile_views,
+        |p, tick, dice| out.row(&[Int(tick.id), Int(p.id), Int(w.anybody(dice).id), Int(tick.at)]),
+    )
 }
 
 pub(in crate::demo::platform) fn chats(w: &World, out: Out) -> Result<()> {
@@ -85,19 +89,23 @@ pub(in crate::demo::platform) fn direct_messages(w: &World, out: Out) -> Result<
 
 /// Talks with the platform's assistant: the messages are kept as the assistant's own JSON.
 pub(in crate::demo::platform) fn tako_chats(w: &World, out: Out) -> Result<()> {
-    w.timeline("tako_chats", |v| v.tako_chats, |p, tick, dice| {
-        let title = words::plain(dice, 4);
-        let messages: Vec<_> = (0..2 + dice.below(4))
-            .map(|nth| {
-                let at = jiff::Timestamp::from_millisecond(tick.at + nth as i64 * 20_000).unwrap_or_default();
-                let text = words::phrase(dice);
-                let role = if nth % 2 == 0 { "user" } else { "assistant" };
-                json!({
-                    "Date": at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-                    "Content": {"role": role, "text": text},
+    w.timeline(
+        "tako_chats",
+        |v| v.tako_chats,
+        |p, tick, dice| {
+            let title = words::plain(dice, 4);
+            let messages: Vec<_> = (0..2 + dice.below(4))
+                .map(|nth| {
+                    let at = jiff::Timestamp::from_millisecond(tick.at + nth as i64 * 20_000).unwrap_or_default();
+                    let text = words::phrase(dice);
+                    let role = if nth % 2 == 0 { "user" } else { "assistant" };
+                    json!({
+                        "Date": at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+                        "Content": {"role": role, "text": text},
+                    })
                 })
-            })
-            .collect();
-        out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(&title), Text(&json(messages.into()))])
-    })
+                .collect();
+            out.row(&[Int(tick.id), Int(p.id), Int(tick.at), Text(&title), Text(&json(messages.into()))])
+        },
+    )
 }
