@@ -11,7 +11,7 @@ const DARK_CONTRAST: f64 = 7.5;
 const LIGHT_GROUND: [u8; 3] = [0xf3, 0xf5, 0xf4];
 const DARK_GROUND: [u8; 3] = [0x1b, 0x23, 0x22];
 /// The most saturated the accent may be on a dark ground, where strong colours glare.
-const DARK_SATURATION: f64 = 0.65;
+const DARK_SATURATION: f64 = 0.55;
 /// What is written on the accent.
 const PALE: [u8; 3] = [0xff, 0xff, 0xff];
 const INK: [u8; 3] = [0x0b, 0x14, 0x13];
