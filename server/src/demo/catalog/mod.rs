@@ -77,3 +77,6 @@ pub fn write_catalog(dir: &Path, source: Source<'_>) -> Result<PathBuf> {
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
+
+#[cfg(test)]
+mod tests;
