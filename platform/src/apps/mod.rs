@@ -1,0 +1,308 @@
+//! Apps: who may ask. Their credentials, redirect URIs, scopes and status.
+
+mod redirect;
+mod rows;
+
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::audit::{Actor, Entry};
+use crate::clock::Millis;
+use crate::db::{Tx, words};
+use crate::quotas::RequestType;
+use crate::{Fault, Platform};
+
+pub use redirect::{BadRedirect, RedirectUri};
+pub use rows::{by_client_key, by_id, list, overrides, redirects, scopes};
+
+words! {
+    /// Where an app stands.
+    AppStatus {
+        /// Never reviewed, or a working copy.
+        Draft = "draft",
+        /// Before staff.
+        InReview = "in_review",
+        /// Refused; can be submitted again.
+        NotApproved = "not_approved",
+        /// May ask.
+        Live = "live",
+        /// Stopped for a time.
+        Suspended = "suspended",
+        /// Stopped for good.
+        Revoked = "revoked",
+    }
+}
+
+/// A third party's program.
+#[derive(Clone, Debug, sqlx_macros::FromRow)]
+pub struct App {
+    /// Ours.
+    pub app_id: i64,
+    /// By which it names itself on the wire.
+    pub client_key: String,
+    /// Whose it is: apps of one owner know a person by one union id.
+    pub owner_id: i64,
+    /// Shown on the consent page.
+    pub name: String,
+    /// Shown on the consent page.
+    pub description: String,
+    /// A picture's address, or empty.
+    pub icon_url: String,
+    /// Or empty.
+    pub terms_url: String,
+    /// Or empty.
+    pub privacy_url: String,
+    /// Where it stands.
+    pub status: AppStatus,
+    /// Where its events go.
+    pub webhook_url: Option<String>,
+    /// Whether authorize without a challenge is refused.
+    pub require_pkce: bool,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last changed.
+    pub updated_at: Millis,
+}
+
+impl App {
+    /// Whether it may ask for codes, tokens and data.
+    pub fn may_ask(&self) -> bool {
+        self.status == AppStatus::Live
+    }
+}
+
+/// An app to be made, or the fields to be changed.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// Shown on the consent page.
+    pub name: Option<String>,
+    /// Shown on the consent page; at most 120 characters (contract 1.4).
+    pub description: Option<String>,
+    /// A picture's address.
+    pub icon_url: Option<String>,
+    /// Its terms.
+    pub terms_url: Option<String>,
+    /// Its privacy policy.
+    pub privacy_url: Option<String>,
+    /// Where its events go; empty takes it away.
+    pub webhook_url: Option<String>,
+    /// Where it stands.
+    pub status: Option<AppStatus>,
+    /// Whether authorize without a challenge is refused.
+    pub require_pkce: Option<bool>,
+    /// All of its redirect URIs.
+    pub redirects: Option<Vec<RedirectUri>>,
+    /// All of the scopes it may ask for.
+    pub scopes: Option<wire::ScopeSet>,
+}
+
+/// Why an app was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// A field cannot be so.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such app.
+    #[error("there is no app with that client key")]
+    Unknown,
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Redirect URIs of one app (contract 1.5).
+const MAX_REDIRECTS: usize = 10;
+
+/// Makes an app; gives it and its secret, which is not shown again.
+pub async fn create(
+    platform: &Platform,
+    actor: Actor,
+    owner_id: Option<i64>,
+    details: Details,
+) -> Result<(App, Zeroizing<String>), ChangeError> {
+    let now = platform.now();
+    let app_id = platform.random.id();
+    let mut app = App {
+        app_id,
+        client_key: format!("aw{}", platform.random.word(14)),
+        owner_id: owner_id.unwrap_or(app_id),
+        name: String::new(),
+        description: String::new(),
+        icon_url: String::new(),
+        terms_url: String::new(),
+        privacy_url: String::new(),
+        status: AppStatus::Draft,
+        webhook_url: None,
+        require_pkce: false,
+        created_at: now,
+        updated_at: now,
+    };
+    apply(platform, &mut app, &details)?;
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    rows::insert(&mut tx, &app).await?;
+    rows::replace_lists(&mut tx, app_id, details.redirects.as_deref(), details.scopes.as_ref()).await?;
+    let secret = new_secret(platform, &mut tx, app_id, now).await?;
+    let entry = Entry { app: Some(app_id), ..Entry::new(actor, "app.created") };
+    entry.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok((app, secret))
+}
+
+/// Changes an app.
+pub async fn change(platform: &Platform, actor: Actor, client_key: &str, details: Details) -> Result<App, ChangeError> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    let mut app = by_client_key(&mut tx, client_key).await?.ok_or(ChangeError::Unknown)?;
+    let before = app.status;
+    apply(platform, &mut app, &details)?;
+    app.updated_at = now;
+    rows::update(&mut tx, &app).await?;
+    rows::replace_lists(&mut tx, app.app_id, details.redirects.as_deref(), details.scopes.as_ref()).await?;
+    let moved = if before == app.status { String::new() } else { format!("{before} to {}", app.status) };
+    let entry = Entry { app: Some(app.app_id), detail: &moved, ..Entry::new(actor, "app.changed") };
+    entry.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(app)
+}
+
+fn apply(platform: &Platform, app: &mut App, details: &Details) -> Result<(), ChangeError> {
+    let invalid = |message: String| Err(ChangeError::Invalid(message));
+    if let Some(name) = &details.name {
+        app.name = name.trim().to_owned();
+    }
+    if app.name.is_empty() || app.name.chars().count() > 50 || app.name.chars().any(char::is_control) {
+        return invalid("an app's name has 1 to 50 characters, none of them a control character".into());
+    }
+    if let Some(description) = &details.description {
+        if description.chars().count() > 120 {
+            return invalid("an app's description has at most 120 characters".into());
+        }
+        app.description = description.trim().to_owned();
+    }
+    for (field, given, target) in [
+        ("icon", &details.icon_url, &mut app.icon_url),
+        ("terms", &details.terms_url, &mut app.terms_url),
+        ("privacy policy", &details.privacy_url, &mut app.privacy_url),
+    ] {
+        if let Some(text) = given {
+            if !text.is_empty() && !matches!(url::Url::parse(text), Ok(url) if matches!(url.scheme(), "https" | "http")) {
+                return invalid(format!("the address of the {field} must begin with https://"));
+            }
+            target.clone_from(text);
+        }
+    }
+    if let Some(text) = &details.webhook_url {
+        if text.is_empty() {
+            app.webhook_url = None;
+        } else {
+            let url = platform.outbound.admit(text).map_err(|refusal| ChangeError::Invalid(format!("webhook URL: {refusal}")))?;
+            app.webhook_url = Some(url.to_string());
+        }
+    }
+    if details.redirects.as_ref().is_some_and(|list| list.len() > MAX_REDIRECTS) {
+        return invalid(format!("an app has at most {MAX_REDIRECTS} redirect URIs"));
+    }
+    if let Some(scopes) = &details.scopes {
+        for scope in scopes.iter() {
+            if !is_known(platform, scope) {
+                return invalid(format!("the catalogue has no scope {scope}"));
+            }
+        }
+    }
+    app.status = details.status.unwrap_or(app.status);
+    app.require_pkce = details.require_pkce.unwrap_or(app.require_pkce);
+    Ok(())
+}
+
+/// Whether a scope exists: one of user info, or one of a family of the catalogue.
+pub fn is_known(platform: &Platform, scope: &wire::Scope) -> bool {
+    if scope.is_portability() {
+        platform.catalogue.categories().iter().any(|category| category.scope == scope.family())
+    } else {
+        wire::UserField::ALL.iter().any(|field| field.scope == scope.as_str())
+    }
+}
+
+/// Gives an app a second secret; the earlier ones go on for `overlap`, and the oldest signs webhooks until then (`client-rules.md` 36).
+pub async fn rotate_secret(
+    platform: &Platform,
+    actor: Actor,
+    client_key: &str,
+    overlap: Duration,
+) -> Result<Zeroizing<String>, ChangeError> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    let app = by_client_key(&mut tx, client_key).await?.ok_or(ChangeError::Unknown)?;
+    rows::retire_secrets(&mut tx, app.app_id, now + overlap).await?;
+    let secret = new_secret(platform, &mut tx, app.app_id, now).await?;
+    let entry = Entry { app: Some(app.app_id), ..Entry::new(actor, "app.secret_rotated") };
+    entry.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(secret)
+}
+
+async fn new_secret(platform: &Platform, tx: &mut Tx, app_id: i64, now: Millis) -> Result<Zeroizing<String>, Fault> {
+    let secret = Zeroizing::new(platform.random.secret(32));
+    let secret_id = platform.random.id();
+    let sealed = platform.keys.seal(&purpose(secret_id), secret.as_bytes())?;
+    rows::insert_secret(tx, secret_id, app_id, sealed, now).await?;
+    Ok(secret)
+}
+
+fn purpose(secret_id: i64) -> String {
+    format!("secret {secret_id}")
+}
+
+/// The app's secrets in force, the oldest first.
+pub async fn secrets(platform: &Platform, tx: &mut Tx, app_id: i64) -> Result<Vec<Zeroizing<String>>, Fault> {
+    let mut secrets = Vec::new();
+    for row in rows::secrets(tx, app_id, platform.now()).await? {
+        let bytes = platform.keys.unseal(&purpose(row.secret_id), &row.sealed)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Fault::Row("a client secret that is not text".into()))?;
+        secrets.push(Zeroizing::new(text.to_owned()));
+    }
+    Ok(secrets)
+}
+
+/// Whether a secret is one of the app's, compared in constant time.
+pub async fn holds_secret(platform: &Platform, tx: &mut Tx, app_id: i64, secret: &str) -> Result<bool, Fault> {
+    let held = secrets(platform, tx, app_id).await?;
+    Ok(held.iter().fold(false, |found, held| found | bool::from(held.as_bytes().ct_eq(secret.as_bytes()))))
+}
+
+/// Seals every client secret anew under the newest key. Gives how many there were to do.
+pub(crate) async fn reseal(platform: &Platform) -> Result<u64, Fault> {
+    let mut done = 0;
+    let mut tx = platform.db.begin().await?;
+    for row in rows::all_secrets(&mut tx).await? {
+        if !platform.keys.is_current(&row.sealed) {
+            let purpose = purpose(row.secret_id);
+            let value = platform.keys.unseal(&purpose, &row.sealed)?;
+            rows::set_sealed(&mut tx, row.secret_id, platform.keys.seal(&purpose, &value)?).await?;
+            done += 1;
+        }
+    }
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// Sets an app's own quota for a request type, or takes it back.
+pub async fn set_quota(
+    platform: &Platform,
+    actor: Actor,
+    client_key: &str,
+    request_type: RequestType,
+    per_minute: Option<u32>,
+) -> Result<(), ChangeError> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    let app = by_client_key(&mut tx, client_key).await?.ok_or(ChangeError::Unknown)?;
+    rows::set_override(&mut tx, app.app_id, request_type, per_minute).await?;
+    let detail = format!("{request_type} {}", per_minute.map_or("cleared".into(), |limit| limit.to_string()));
+    let entry = Entry { app: Some(app.app_id), detail: &detail, ..Entry::new(actor, "quota.set") };
+    entry.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The SQL of apps.
+
+use wire::{Scope, ScopeSet};
+
+use super::{App, RedirectUri};
+use crate::Fault;
+use crate::clock::Millis;
+use crate::db::{Tx, sql};
+use crate::quotas::RequestType;
+
+#[derive(sqlx_macros::FromRow)]
+pub(super) struct SecretRow {
+    pub(super) secret_id: i64,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// The app of a client key.
+pub async fn by_client_key(tx: &mut Tx, client_key: &str) -> Result<Option<App>, Fault> {
+    Ok(sql!(tx, optional App, "select * from apps where client_key = $1", client_key.to_owned())?)
+}
+
+/// The app with that id.
+pub async fn by_id(tx: &mut Tx, app_id: i64) -> Result<Option<App>, Fault> {
+    Ok(sql!(tx, optional App, "select * from apps where app_id = $1", app_id)?)
+}
+
+/// Apps by client key, from `after` on.
+pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<App>, Fault> {
+    Ok(sql!(tx, all App, "select * from apps where client_key > $1 order by client_key limit $2", after.to_owned(), limit)?)
+}
+
+pub(super) async fn insert(tx: &mut Tx, app: &App) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into apps
+           (app_id, client_key, owner_id, name, description, icon_url, terms_url, privacy_url, status, webhook_url, require_pkce,
+            created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        app.app_id,
+        app.client_key.clone(),
+        app.owner_id,
+        app.name.clone(),
+        app.description.clone(),
+        app.icon_url.clone(),
+        app.terms_url.clone(),
+        app.privacy_url.clone(),
+        app.status,
+        app.webhook_url.clone(),
+        app.require_pkce,
+        app.created_at,
+        app.updated_at,
+    )?;
+    Ok(())
+}
+
+pub(super) async fn update(tx: &mut Tx, app: &App) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "update apps
+         set name = $2, description = $3, icon_url = $4, terms_url = $5, privacy_url = $6, status = $7, webhook_url = $8,
+             require_pkce = $9, updated_at = $10
+         where app_id = $1",
+        app.app_id,
+        app.name.clone(),
+        app.description.clone(),
+        app.icon_url.clone(),
+        app.terms_url.clone(),
+        app.privacy_url.clone(),
+        app.status,
+        app.webhook_url.clone(),
+        app.require_pkce,
+        app.updated_at,
+    )?;
+    Ok(())
+}
+
+pub(super) async fn replace_lists(
+    tx: &mut Tx,
+    app_id: i64,
+    redirects: Option<&[RedirectUri]>,
+    scopes: Option<&ScopeSet>,
+) -> Result<(), Fault> {
+    if let Some(redirects) = redirects {
+        sql!(tx, execute, "delete from app_redirects where app_id = $1", app_id)?;
+        for uri in redirects {
+            let uri = uri.as_str().to_owned();
+            sql!(tx, execute, "insert into app_redirects (app_id, uri) values ($1, $2) on conflict do nothing", app_id, uri)?;
+        }
+    }
+    if let Some(scopes) = scopes {
+        sql!(tx, execute, "delete from app_scopes where app_id = $1", app_id)?;
+        for scope in scopes.iter() {
+            sql!(tx, execute, "insert into app_scopes (app_id, scope) values ($1, $2)", app_id, scope.as_str().to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+/// The redirect URIs of an app.
+pub async fn redirects(tx: &mut Tx, app_id: i64) -> Result<Vec<RedirectUri>, Fault> {
+    let rows = sql!(tx, all (String,), "select uri from app_redirects where app_id = $1 order by uri", app_id)?;
+    rows.into_iter().map(|(uri,)| RedirectUri::parse(&uri).map_err(|_| Fault::Row("a redirect URI".into()))).collect()
+}
+
+/// The scopes an app may ask for.
+pub async fn scopes(tx: &mut Tx, app_id: i64) -> Result<ScopeSet, Fault> {
+    let rows = sql!(tx, all (String,), "select scope from app_scopes where app_id = $1 order by scope", app_id)?;
+    rows.into_iter().map(|(scope,)| Scope::parse(&scope).map_err(|_| Fault::Row("a scope".into()))).collect()
+}
+
+pub(super) async fn insert_secret(tx: &mut Tx, secret_id: i64, app_id: i64, sealed: Vec<u8>, now: Millis) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into app_secrets (secret_id, app_id, sealed, created_at) values ($1, $2, $3, $4)",
+        secret_id,
+        app_id,
+        sealed,
+        now,
+    )?;
+    Ok(())
+}
+
+/// Ends secrets at a time, unless they end sooner.
+pub(super) async fn retire_secrets(tx: &mut Tx, app_id: i64, at: Millis) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "update app_secrets set retires_at = $2 where app_id = $1 and (retires_at is null or retires_at > $2)",
+        app_id,
+        at,
+    )?;
+    Ok(())
+}
+
+pub(super) async fn secrets(tx: &mut Tx, app_id: i64, now: Millis) -> Result<Vec<SecretRow>, Fault> {
+    Ok(sql!(
+        tx,
+        all SecretRow,
+        "select secret_id, sealed
+         from app_secrets
+         where app_id = $1 and (retires_at is null or retires_at > $2)
+         order by created_at, secret_id",
+        app_id,
+        now,
+    )?)
+}
+
+pub(super) async fn all_secrets(tx: &mut Tx) -> Result<Vec<SecretRow>, Fault> {
+    Ok(sql!(tx, all SecretRow, "select secret_id, sealed from app_secrets")?)
+}
+
+pub(super) async fn set_sealed(tx: &mut Tx, secret_id: i64, sealed: Vec<u8>) -> Result<(), Fault> {
+    sql!(tx, execute, "update app_secrets set sealed = $2 where secret_id = $1", secret_id, sealed)?;
+    Ok(())
+}
+
+pub(super) async fn set_override(
+    tx: &mut Tx,
+    app_id: i64,
+    request_type: RequestType,
+    per_minute: Option<u32>,
+) -> Result<(), Fault> {
+    sql!(tx, execute, "delete from quota_overrides where app_id = $1 and request_type = $2", app_id, request_type)?;
+    if let Some(limit) = per_minute {
+        sql!(
+            tx,
+            execute,
+            "insert into quota_overrides (app_id, request_type, per_minute) values ($1, $2, $3)",
+            app_id,
+            request_type,
+            i64::from(limit),
+        )?;
+    }
+    Ok(())
+}
+
+/// The quotas of an app that are not the operator's default.
+pub async fn overrides(tx: &mut Tx, app_id: i64) -> Result<Vec<(RequestType, i64)>, Fault> {
+    Ok(sql!(
+        tx,
+        all (RequestType, i64),
+        "select request_type, per_minute from quota_overrides where app_id = $1 order by request_type",
+        app_id,
+    )?)
+}

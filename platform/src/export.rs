@@ -1,0 +1,160 @@
+//! The job that turns a request into an archive (design: the way of a request, 3 to 5).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs::{Attempt, Outcome};
+use crate::requests::{self, Request};
+use crate::vault::{self, ArchiveRow};
+use crate::{Fault, Platform, db, pause, people};
+
+/// How often a running export looks whether it is still wanted.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How far the exports in this process have come, by request.
+#[derive(Clone, Debug, Default)]
+pub struct Running(Arc<Mutex<HashMap<i64, Arc<archive::write::Progress>>>>);
+
+impl Running {
+    /// The progress of a request, while it runs here.
+    pub fn of(&self, request_id: i64) -> Option<Arc<archive::write::Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&request_id).cloned()
+    }
+
+    fn begin(&self, request_id: i64) -> Arc<archive::write::Progress> {
+        let progress = Arc::new(archive::write::Progress::default());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(request_id, Arc::clone(&progress));
+        progress
+    }
+
+    fn end(&self, request_id: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&request_id);
+    }
+}
+
+/// One attempt at a request.
+pub(crate) async fn run(platform: &Platform, request_id: i64, attempt: &Attempt) -> Result<Outcome, Fault> {
+    let Some(request) = requests::begin(platform, request_id, attempt.number).await? else {
+        tracing::info!(request_id, attempt = attempt.number, "export is no longer wanted");
+        return Ok(Outcome::Done);
+    };
+    pause::at("export_begun").await;
+    let progress = platform.progress.begin(request_id);
+    let built = build(platform, &request, attempt, progress).await;
+    platform.progress.end(request_id);
+    built
+}
+
+async fn build(
+    platform: &Platform,
+    request: &Request,
+    attempt: &Attempt,
+    progress: Arc<archive::write::Progress>,
+) -> Result<Outcome, Fault> {
+    let mut tx = platform.db.read().await?;
+    let subject = people::by_id(&mut tx, request.person_id).await?.and_then(|person| person.subject);
+    drop::<db::Tx>(tx);
+    let Some(subject) = subject else {
+        return Ok(Outcome::GiveUp { reason: "person_deleted".into(), detail: "the person was deleted".into() });
+    };
+    let order = archive::write::Order {
+        subject,
+        categories: request.categories()?,
+        format: request.format()?,
+        // The call's own time, so that another attempt at the same data gives the same bytes.
+        at: jiff::Timestamp::from_millisecond(request.applied_at.0).unwrap_or_default(),
+        level: platform.settings.requests.level,
+    };
+    // The file has no name: whatever ends this process, nothing readable is left.
+    let scratch = tempfile::tempfile_in(&platform.scratch)?;
+    let cancel = attempt.cancel.child_token();
+    let watch = watch(platform, request.request_id, attempt.number, cancel.clone());
+    let write = archive::write::write(
+        Arc::clone(&platform.catalogue),
+        &platform.sources,
+        order,
+        scratch.try_clone()?,
+        progress,
+        cancel.clone(),
+    );
+    let written = tokio::select! {
+        written = write => written,
+        () = watch => unreachable_watch(),
+    };
+    match written {
+        Ok(summary) => {
+            tracing::info!(
+                request_id = request.request_id,
+                sections = summary.sections.len(),
+                json_bytes = summary.json_bytes,
+                "archive built"
+            );
+            pause::at("archive_built").await;
+            keep(platform, request, attempt, scratch).await
+        }
+        Err(_) if attempt.cancel.is_cancelled() => Ok(Outcome::HandBack),
+        Err(_) if cancel.is_cancelled() => {
+            tracing::info!(request_id = request.request_id, "export stopped: the request is no longer wanted");
+            Ok(Outcome::Done)
+        }
+        Err(fault) => {
+            let (reason, detail) = (fault.reason().to_owned(), fault.to_string());
+            if reason == "owner_mismatch" {
+                metrics::counter!("portward_owner_mismatch_total").increment(1);
+                tracing::error!(request_id = request.request_id, detail, alert = true, "owner_mismatch: a row of somebody else was met; nothing is served");
+            }
+            Ok(if fault.retryable() { Outcome::Retry { reason, detail, after: None } } else { Outcome::GiveUp { reason, detail } })
+        }
+    }
+}
+
+/// The watch never ends by itself; it cancels the export, which then ends.
+fn unreachable_watch() -> Result<archive::write::Summary, archive::write::ExportError> {
+    Err(archive::write::ExportError::Cancelled)
+}
+
+/// Cancels the export when its request is cancelled, or another attempt has begun.
+async fn watch(platform: &Platform, request_id: i64, attempt: i32, cancel: CancellationToken) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match requests::is_wanted(platform, request_id, attempt).await {
+            Ok(true) => {}
+            Ok(false) => {
+                cancel.cancel();
+                return std::future::pending().await;
+            }
+            Err(fault) => tracing::warn!(request_id, %fault, "cannot look whether an export is still wanted"),
+        }
+    }
+}
+
+/// Puts the archive into the vault and makes the request ready, if this attempt is still the one.
+async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scratch: File) -> Result<Outcome, Fault> {
+    scratch.seek(SeekFrom::Start(0))?;
+    let object = format!("{}/{}-{}", request.request_id, attempt.number, platform.random.uuid());
+    let (key, sealed_key) = vault::new_key(platform, &object)?;
+    let (size, sha256) = platform.vault.put(&object, &key, scratch).await?;
+    pause::at("after_put").await;
+    let row = ArchiveRow {
+        request_id: request.request_id,
+        attempt: attempt.number,
+        object: object.clone(),
+        sealed_key,
+        size: i64::try_from(size).map_err(|_| Fault::Row("an archive of more than 2^63 bytes".into()))?,
+        sha256,
+        created_at: platform.now(),
+    };
+    if requests::finish(platform, request, &row).await? {
+        metrics::counter!("portward_archives_total").increment(1);
+        tracing::info!(request_id = request.request_id, size, attempt = attempt.number, "request ready");
+    } else {
+        tracing::info!(request_id = request.request_id, attempt = attempt.number, "archive thrown away: the request was cancelled, or another attempt won");
+        platform.vault.delete(&object).await?;
+    }
+    Ok(Outcome::Done)
+}

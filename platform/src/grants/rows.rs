@@ -1,0 +1,378 @@
+//! The SQL of grants, codes and tokens.
+
+use wire::{Scope, ScopeSet};
+
+use super::{Bearer, EndCause, Grant, Held, TokenKind};
+use crate::Fault;
+use crate::clock::Millis;
+use crate::db::{Tx, sql};
+use crate::ids::TokenHash;
+use crate::quotas::RequestType;
+
+#[derive(sqlx_macros::FromRow)]
+pub(super) struct CodeRow {
+    pub(super) grant_id: i64,
+    pub(super) app_id: i64,
+    pub(super) redirect_uri: String,
+    pub(super) challenge: Option<String>,
+    pub(super) expires_at: Millis,
+    pub(super) used_at: Option<Millis>,
+    pub(super) ended_at: Option<Millis>,
+}
+
+#[derive(sqlx_macros::FromRow)]
+pub(super) struct TokenRow {
+    pub(super) kind: TokenKind,
+    pub(super) app_id: i64,
+    pub(super) grant_id: Option<i64>,
+    pub(super) expires_at: Millis,
+    pub(super) replaced_at: Option<Millis>,
+    pub(super) successor: Option<Vec<u8>>,
+    pub(super) ended_at: Option<Millis>,
+}
+
+/// The name by which a holder knows a person: the one there is, or else the fresh one.
+pub(super) async fn pseudonym(
+    tx: &mut Tx,
+    kind: &'static str,
+    holder_id: i64,
+    person_id: i64,
+    fresh: &str,
+) -> Result<String, Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into pseudonyms (kind, holder_id, person_id, pseudonym) values ($1, $2, $3, $4) on conflict do nothing",
+        kind,
+        holder_id,
+        person_id,
+        fresh.to_owned(),
+    )?;
+    let (pseudonym,) = sql!(
+        tx,
+        one (String,),
+        "select pseudonym from pseudonyms where kind = $1 and holder_id = $2 and person_id = $3",
+        kind,
+        holder_id,
+        person_id,
+    )?;
+    Ok(pseudonym)
+}
+
+pub(super) async fn union_id(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<Option<String>, Fault> {
+    let row = sql!(
+        tx,
+        optional (String,),
+        "select pseudonym
+         from pseudonyms
+         join apps on apps.owner_id = pseudonyms.holder_id
+         where apps.app_id = $1 and kind = 'union_id' and person_id = $2",
+        app_id,
+        person_id,
+    )?;
+    Ok(row.map(|(pseudonym,)| pseudonym))
+}
+
+pub(super) async fn insert(tx: &mut Tx, grant: &Grant, scopes: &ScopeSet) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into grants (grant_id, app_id, person_id, open_id, created_at, touched_at) values ($1, $2, $3, $4, $5, $5)",
+        grant.grant_id,
+        grant.app_id,
+        grant.person_id,
+        grant.open_id.clone(),
+        grant.created_at,
+    )?;
+    for (position, scope) in (0i32..).zip(scopes.iter()) {
+        sql!(
+            tx,
+            execute,
+            "insert into grant_scopes (grant_id, scope, position) values ($1, $2, $3)",
+            grant.grant_id,
+            scope.as_str().to_owned(),
+            position,
+        )?;
+    }
+    Ok(())
+}
+
+/// The grant of that id, ended ones included.
+pub async fn by_id(tx: &mut Tx, grant_id: i64) -> Result<Option<Grant>, Fault> {
+    Ok(sql!(tx, optional Grant, "select * from grants where grant_id = $1", grant_id)?)
+}
+
+/// Locks a live grant for the rest of the transaction: two calls on one grant go one after the other. `false` if it has ended.
+pub(crate) async fn touch(tx: &mut Tx, grant_id: i64, now: Millis) -> Result<bool, Fault> {
+    let touched = sql!(tx, execute, "update grants set touched_at = $2 where grant_id = $1 and ended_at is null", grant_id, now)?;
+    Ok(touched == 1)
+}
+
+/// The scopes of a grant, in the order they were asked for.
+pub async fn held(tx: &mut Tx, grant_id: i64) -> Result<Vec<Held>, Fault> {
+    let rows = sql!(
+        tx,
+        all (String, Option<i64>),
+        "select scope, spent_on from grant_scopes where grant_id = $1 order by position",
+        grant_id,
+    )?;
+    let read = |(scope, spent_on): (String, Option<i64>)| {
+        let scope = Scope::parse(&scope).map_err(|_| Fault::Row("a scope".into()))?;
+        Ok(Held { scope, spent: spent_on.is_some() })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// The live grants of a person that an app knows of, the newest first.
+pub async fn live_of_person(tx: &mut Tx, person_id: i64) -> Result<Vec<Grant>, Fault> {
+    Ok(sql!(
+        tx,
+        all Grant,
+        "select *
+         from grants
+         where person_id = $1 and ended_at is null
+         order by created_at desc, grant_id",
+        person_id,
+    )?)
+}
+
+/// The apps that hold a live grant of a person.
+pub async fn apps_of(tx: &mut Tx, person_id: i64) -> Result<Vec<i64>, Fault> {
+    let rows = sql!(
+        tx,
+        all (i64,),
+        "select distinct app_id from grants where person_id = $1 and ended_at is null order by app_id",
+        person_id,
+    )?;
+    Ok(rows.into_iter().map(|(app_id,)| app_id).collect())
+}
+
+pub(super) async fn live_of_pair(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<Vec<i64>, Fault> {
+    let rows = sql!(
+        tx,
+        all (i64,),
+        "select grant_id
+         from grants
+         where person_id = $1 and app_id = $2 and ended_at is null
+         order by created_at desc, grant_id",
+        person_id,
+        app_id,
+    )?;
+    Ok(rows.into_iter().map(|(grant_id,)| grant_id).collect())
+}
+
+pub(super) async fn exchanged(tx: &mut Tx, grant_id: i64, now: Millis) -> Result<(), Fault> {
+    sql!(tx, execute, "update grants set exchanged_at = $2 where grant_id = $1", grant_id, now)?;
+    Ok(())
+}
+
+/// Ends a live grant and deletes what hangs on it. `false` if it had ended before.
+pub(super) async fn end(tx: &mut Tx, grant_id: i64, cause: EndCause, now: Millis) -> Result<bool, Fault> {
+    let ended = sql!(
+        tx,
+        execute,
+        "update grants set ended_at = $2, end_cause = $3, touched_at = $2 where grant_id = $1 and ended_at is null",
+        grant_id,
+        now,
+        cause,
+    )?;
+    Ok(ended == 1)
+}
+
+pub(super) async fn insert_code(
+    tx: &mut Tx,
+    hash: TokenHash,
+    grant_id: i64,
+    redirect_uri: &str,
+    challenge: Option<&str>,
+    expires_at: Millis,
+) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into codes (code_hash, grant_id, redirect_uri, challenge, expires_at) values ($1, $2, $3, $4, $5)",
+        hash,
+        grant_id,
+        redirect_uri.to_owned(),
+        challenge.map(ToOwned::to_owned),
+        expires_at,
+    )?;
+    Ok(())
+}
+
+pub(super) async fn code(tx: &mut Tx, hash: TokenHash) -> Result<Option<CodeRow>, Fault> {
+    Ok(sql!(
+        tx,
+        optional CodeRow,
+        "select codes.grant_id, grants.app_id, redirect_uri, challenge, expires_at, used_at, grants.ended_at
+         from codes
+         join grants on grants.grant_id = codes.grant_id
+         where code_hash = $1",
+        hash,
+    )?)
+}
+
+pub(super) async fn use_code(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<bool, Fault> {
+    Ok(sql!(tx, execute, "update codes set used_at = $2 where code_hash = $1 and used_at is null", hash, now)? == 1)
+}
+
+pub(super) async fn insert_token(
+    tx: &mut Tx,
+    hash: TokenHash,
+    kind: TokenKind,
+    app_id: i64,
+    grant_id: Option<i64>,
+    now: Millis,
+    expires_at: Millis,
+) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into tokens (token_hash, kind, app_id, grant_id, created_at, expires_at) values ($1, $2, $3, $4, $5, $6)",
+        hash,
+        kind,
+        app_id,
+        grant_id,
+        now,
+        expires_at,
+    )?;
+    Ok(())
+}
+
+pub(super) async fn token(tx: &mut Tx, hash: TokenHash) -> Result<Option<TokenRow>, Fault> {
+    Ok(sql!(
+        tx,
+        optional TokenRow,
+        "select kind, tokens.app_id, tokens.grant_id, expires_at, replaced_at, successor, grants.ended_at
+         from tokens
+         left join grants on grants.grant_id = tokens.grant_id
+         where token_hash = $1",
+        hash,
+    )?)
+}
+
+pub(super) async fn replace_token(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<bool, Fault> {
+    let replaced = sql!(tx, execute, "update tokens set replaced_at = $2 where token_hash = $1 and replaced_at is null", hash, now)?;
+    Ok(replaced == 1)
+}
+
+pub(super) async fn set_successor(tx: &mut Tx, hash: TokenHash, sealed: Vec<u8>) -> Result<(), Fault> {
+    sql!(tx, execute, "update tokens set successor = $2 where token_hash = $1", hash, sealed)?;
+    Ok(())
+}
+
+pub(super) async fn delete_token(tx: &mut Tx, hash: TokenHash) -> Result<(), Fault> {
+    sql!(tx, execute, "delete from tokens where token_hash = $1", hash)?;
+    Ok(())
+}
+
+pub(super) async fn bearer(tx: &mut Tx, hash: TokenHash, request_type: RequestType, now: Millis) -> Result<Option<Bearer>, Fault> {
+    Ok(sql!(
+        tx,
+        optional Bearer,
+        "select grants.grant_id, grants.app_id, grants.person_id, grants.open_id, apps.status as app_status, people.region,
+                quota_overrides.per_minute
+         from tokens
+         join grants on grants.grant_id = tokens.grant_id
+         join apps on apps.app_id = grants.app_id
+         join people on people.person_id = grants.person_id
+         left join quota_overrides on quota_overrides.app_id = grants.app_id and quota_overrides.request_type = $2
+         where token_hash = $1 and tokens.kind = 'access' and tokens.expires_at > $3 and grants.ended_at is null",
+        hash,
+        request_type,
+        now,
+    )?)
+}
+
+/// Grants whose code ran out before `before`.
+pub(super) async fn unexchanged(tx: &mut Tx, before: Millis) -> Result<Vec<i64>, Fault> {
+    let rows = sql!(
+        tx,
+        all (i64,),
+        "select grant_id
+         from grants
+         where exchanged_at is null and ended_at is null and created_at <= $1
+         limit 500",
+        before,
+    )?;
+    Ok(rows.into_iter().map(|(grant_id,)| grant_id).collect())
+}
+
+/// Live grants none of whose tokens can be used or refreshed any more.
+pub(super) async fn run_out(tx: &mut Tx, now: Millis) -> Result<Vec<i64>, Fault> {
+    let rows = sql!(
+        tx,
+        all (i64,),
+        "select grant_id
+         from grants
+         where exchanged_at is not null and ended_at is null
+           and not exists (select 1 from tokens
+                           where tokens.grant_id = grants.grant_id and tokens.expires_at > $1 and tokens.replaced_at is null)
+         limit 500",
+        now,
+    )?;
+    Ok(rows.into_iter().map(|(grant_id,)| grant_id).collect())
+}
+
+/// Spends single scopes on a request. `false` if one was spent already: then the transaction must not go on.
+pub(crate) async fn spend_on(tx: &mut Tx, grant_id: i64, scopes: &[Scope], request_id: i64) -> Result<bool, Fault> {
+    for scope in scopes {
+        let spent = sql!(
+            tx,
+            execute,
+            "update grant_scopes set spent_on = $3 where grant_id = $1 and scope = $2 and spent_on is null",
+            grant_id,
+            scope.as_str().to_owned(),
+            request_id,
+        )?;
+        if spent != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Gives back what a request spent (`client-rules.md` 32).
+pub(crate) async fn give_back(tx: &mut Tx, request_id: i64) -> Result<(), Fault> {
+    sql!(tx, execute, "update grant_scopes set spent_on = null where spent_on = $1", request_id)?;
+    Ok(())
+}
+
+/// Deletes sessions, codes and tokens past their time, and grants that ended before `before` and that no request names.
+pub(super) async fn forget(tx: &mut Tx, now: Millis, grace: Millis, before: Millis) -> Result<u64, Fault> {
+    let mut gone = 0;
+    gone += sql!(tx, execute, "delete from sessions where expires_at <= $1", now)?;
+    gone += sql!(tx, execute, "update tokens set successor = null where successor is not null and replaced_at < $1", grace)?;
+    // A used code or a replaced token is kept as long as its grant may live, so that a replay is noticed.
+    gone += sql!(
+        tx,
+        execute,
+        "delete from tokens
+         where expires_at <= $1
+           and (kind <> 'refresh' or grant_id in (select grant_id from grants where ended_at is not null))",
+        now,
+    )?;
+    gone += sql!(
+        tx,
+        execute,
+        "delete from codes
+         where expires_at <= $1 and grant_id in (select grant_id from grants where ended_at is not null)",
+        now,
+    )?;
+    for statement in [
+        "delete from tokens where grant_id in
+           (select grant_id from grants
+            where ended_at <= $1 and not exists (select 1 from requests where requests.grant_id = grants.grant_id))",
+        "delete from codes where grant_id in
+           (select grant_id from grants
+            where ended_at <= $1 and not exists (select 1 from requests where requests.grant_id = grants.grant_id))",
+        "delete from grant_scopes where grant_id in
+           (select grant_id from grants
+            where ended_at <= $1 and not exists (select 1 from requests where requests.grant_id = grants.grant_id))",
+        "delete from grants
+         where ended_at <= $1 and not exists (select 1 from requests where requests.grant_id = grants.grant_id)",
+    ] {
+        gone += sql!(tx, execute, statement, before)?;
+    }
+    Ok(gone)
+}

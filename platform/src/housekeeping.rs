@@ -1,0 +1,80 @@
+//! What is done by the clock: ends of archives and grants, the sweep of the vault, and retention.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+
+use crate::clock::Millis;
+use crate::db::sql;
+use crate::jobs::Job;
+use crate::{Fault, Platform, grants, requests};
+
+/// What is done, and how often.
+pub(crate) fn schedules() -> [(&'static str, Duration, Job); 3] {
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    [
+        ("expire", minutes(1), Job::Expire),
+        ("sweep", minutes(60), Job::Sweep),
+        ("forget", minutes(60), Job::Forget),
+    ]
+}
+
+/// Ends archives whose time is over, and grants that nobody can use.
+pub(crate) async fn expire(platform: &Platform) -> Result<(), Fault> {
+    let archives = requests::expire(platform).await?;
+    let grants = grants::end_idle(platform).await?;
+    if archives + grants > 0 {
+        tracing::info!(archives, grants, "ended what ran out");
+    }
+    Ok(())
+}
+
+/// Deletes objects that no row names: what a worker left that was killed between putting an archive and saying so.
+pub(crate) async fn sweep(platform: &Platform) -> Result<(), Fault> {
+    let now = platform.now();
+    let older = platform.settings.retention.orphans.0;
+    let mut swept = platform.vault.clean(now, older).await?;
+    let mut objects = std::pin::pin!(platform.vault.older_than(now - older));
+    while let Some(object) = objects.try_next().await? {
+        if is_orphan(platform, &object).await? {
+            platform.vault.delete(&object).await?;
+            swept += 1;
+        }
+    }
+    if swept > 0 {
+        tracing::info!(swept, "deleted objects that no archive names");
+    }
+    Ok(())
+}
+
+/// An object that no archive names and that no running attempt may be about to name.
+async fn is_orphan(platform: &Platform, object: &str) -> Result<bool, Fault> {
+    let mut tx = platform.db.read().await?;
+    if sql!(tx, optional (i64,), "select request_id from archives where object = $1", object.to_owned())?.is_some() {
+        return Ok(false);
+    }
+    let named = object.split_once('/').and_then(|(request, rest)| Some((request.parse().ok()?, rest.split_once('-')?.0.parse().ok()?)));
+    let Some((request_id, attempt)) = named else { return Ok(true) };
+    Ok(!requests::is_wanted(platform, request_id, attempt).await?)
+}
+
+/// Forgets what has been kept as long as the operator says.
+pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
+    let now = platform.now();
+    let kept = &platform.settings.retention;
+    let requests = requests::forget(platform).await?;
+    let grants = grants::forget(platform).await?;
+    let mut rest = 0;
+    for (statement, before) in [
+        ("delete from deliveries where created_at <= $1 and (delivered_at is not null or given_up_at is not null)", now - kept.deliveries.0),
+        ("delete from jobs where dead_at <= $1", now - kept.dead_jobs.0),
+        ("delete from audit where at <= $1", now - kept.audit.0),
+        ("delete from app_secrets where retires_at <= $1", Millis(now.0)),
+    ] {
+        let mut tx = platform.db.begin().await?;
+        rest += sql!(tx, execute, statement, before)?;
+        tx.commit().await?;
+    }
+    tracing::info!(requests, grants, rest, "forgot what was kept long enough");
+    Ok(())
+}

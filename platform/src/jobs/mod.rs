@@ -1,0 +1,130 @@
+//! Jobs: durable background work. Enqueueing commits with what it belongs to; a lease on the row says who works; the attempt number is the
+//! fencing token: whoever finishes names it, and an older attempt changes no row.
+
+mod rows;
+mod runner;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Millis;
+use crate::db::{Tx, words};
+use crate::{Fault, Platform};
+
+pub use rows::{JobRow, list, retry};
+pub use runner::{drain, run};
+
+/// A unit of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Turn a request into an archive.
+    Export {
+        /// Which request.
+        request_id: i64,
+    },
+    /// Call an app's webhook.
+    Deliver {
+        /// Which delivery.
+        delivery_id: i64,
+    },
+    /// Delete an object from the vault.
+    DeleteObject {
+        /// Its name.
+        object: String,
+    },
+    /// End archives and grants whose time is over.
+    Expire,
+    /// Delete objects that no row names.
+    Sweep,
+    /// Forget what has been kept long enough.
+    Forget,
+}
+
+words! {
+    /// Jobs of one lane wait for each other only: a slow webhook does not hold up an archive.
+    Lane {
+        /// Archives.
+        Export = "export",
+        /// Webhook calls.
+        Deliver = "deliver",
+        /// Housekeeping.
+        Keep = "keep",
+    }
+}
+
+impl Job {
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Export { .. } => Lane::Export,
+            Self::Deliver { .. } => Lane::Deliver,
+            _ => Lane::Keep,
+        }
+    }
+
+    /// While a job of this name lives, another is not enqueued.
+    fn dedupe_key(&self) -> String {
+        match self {
+            Self::Export { request_id } => format!("export {request_id}"),
+            Self::Deliver { delivery_id } => format!("deliver {delivery_id}"),
+            Self::DeleteObject { object } => format!("delete {object}"),
+            Self::Expire => "expire".into(),
+            Self::Sweep => "sweep".into(),
+            Self::Forget => "forget".into(),
+        }
+    }
+
+    fn max_attempts(&self, platform: &Platform) -> u32 {
+        match self {
+            Self::Export { .. } => platform.settings.requests.attempts.max(1),
+            // Bounded by its age.
+            Self::Deliver { .. } => 1000,
+            Self::DeleteObject { .. } => 100,
+            Self::Expire | Self::Sweep | Self::Forget => 5,
+        }
+    }
+}
+
+/// One go at a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// Counted from 1; each claim counts.
+    pub(crate) number: i32,
+    /// Tripped when the lease was lost, or when the program has waited long enough for the job to end.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// How a go at a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There is nothing more to do.
+    Done,
+    /// It may work later: after that time, or as the number of attempts says.
+    Retry { reason: String, detail: String, after: Option<Duration> },
+    /// It never will.
+    GiveUp { reason: String, detail: String },
+    /// The program stops; somebody else takes it up at once.
+    HandBack,
+}
+
+/// Puts a job into the queue, with the transaction. Runners wake when it commits.
+pub(crate) async fn enqueue(tx: &mut Tx, platform: &Platform, job: Job, run_at: Millis) -> Result<(), Fault> {
+    rows::insert(tx, platform, &job, run_at).await?;
+    tx.wake_runners();
+    Ok(())
+}
+
+/// Takes the export of a request out of the queue; a worker that is at it finds out.
+pub(crate) async fn forget_export(tx: &mut Tx, request_id: i64) -> Result<(), Fault> {
+    rows::delete_named(tx, &Job::Export { request_id }.dedupe_key()).await
+}
+
+/// How long to wait after a number of failed attempts: 2 s, 4 s, 8 s .. up to ten minutes, and up to half as much again by chance, so that
+/// what failed together does not come back together.
+fn backoff(platform: &Platform, attempts: u32) -> Duration {
+    let base = Duration::from_secs(1 << attempts.clamp(1, 9)).min(Duration::from_secs(600));
+    let chance = u32::from(platform.random.bytes::<1>()[0]);
+    base + base * chance / 512
+}

@@ -1,0 +1,271 @@
+//! The runner: claims jobs, renews their leases, and says how they ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::rows::{self, JobRow};
+use super::{Attempt, Job, Lane, Outcome, backoff};
+use crate::{Fault, Platform, export, housekeeping, requests, webhooks};
+
+/// Works until it is told to stop; then lets running jobs end for as long as the settings say, and hands back the rest.
+pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
+    let worker = format!("{}-{}", std::process::id(), platform.random.word(8));
+    let running = TaskTracker::new();
+    let hard = CancellationToken::new();
+    let settings = &platform.settings.jobs;
+    let lanes = [(Lane::Export, settings.exports), (Lane::Deliver, settings.deliveries), (Lane::Keep, 2)];
+    let loops = TaskTracker::new();
+    for (lane, width) in lanes {
+        let lane = LaneLoop {
+            platform: Arc::clone(&platform),
+            lane,
+            width: width.max(1),
+            worker: worker.clone(),
+            running: running.clone(),
+            hard: hard.clone(),
+        };
+        loops.spawn(lane.run(stop.clone()));
+    }
+    loops.spawn(schedule(Arc::clone(&platform), stop.clone()));
+    let db = platform.db.clone();
+    let ears = stop.clone();
+    loops.spawn(async move { db.hear(ears).await });
+    tracing::info!(worker, "worker started");
+
+    stop.cancelled().await;
+    loops.close();
+    loops.wait().await;
+    running.close();
+    if tokio::time::timeout(settings.stop_within.0, running.wait()).await.is_err() {
+        tracing::info!("running jobs are handed back");
+        hard.cancel();
+        // What does not listen keeps its lease, which runs out.
+        let _ = tokio::time::timeout(Duration::from_secs(5), running.wait()).await;
+    }
+    tracing::info!("worker stopped");
+}
+
+struct LaneLoop {
+    platform: Arc<Platform>,
+    lane: Lane,
+    width: u32,
+    worker: String,
+    running: TaskTracker,
+    hard: CancellationToken,
+}
+
+impl LaneLoop {
+    async fn run(self, stop: CancellationToken) {
+        let free = Arc::new(Semaphore::new(self.width as usize));
+        let mut wakes = self.platform.db.wakes();
+        loop {
+            // One place must be free before we look, and what wakes us from here on is not missed.
+            let permit = tokio::select! {
+                () = stop.cancelled() => return,
+                permit = free.acquire() => permit,
+            };
+            drop(permit);
+            wakes.mark_unchanged();
+            let claimed = match self.claim(free.available_permits()).await {
+                Ok(claimed) => claimed,
+                Err(fault) => {
+                    tracing::warn!(lane = %self.lane, %fault, "jobs cannot be claimed; trying again");
+                    Vec::new()
+                }
+            };
+            if claimed.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = wakes.changed() => {}
+                    () = tokio::time::sleep(self.platform.settings.jobs.poll.0) => {}
+                }
+                continue;
+            }
+            for job in claimed {
+                let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
+                let (platform, hard) = (Arc::clone(&self.platform), self.hard.clone());
+                self.running.spawn(async move {
+                    work(&platform, job, hard).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+
+    async fn claim(&self, limit: usize) -> Result<Vec<JobRow>, Fault> {
+        claim(&self.platform, self.lane, &self.worker, limit).await
+    }
+}
+
+async fn claim(platform: &Platform, lane: Lane, worker: &str, limit: usize) -> Result<Vec<JobRow>, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    let until = now + platform.settings.jobs.lease.0;
+    let claimed = rows::claim(&mut tx, lane, now, worker, until, i64::try_from(limit).unwrap_or(1)).await?;
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// One attempt at a job, from its lease to what is written about its end.
+async fn work(platform: &Arc<Platform>, job: JobRow, hard: CancellationToken) {
+    let attempt = Attempt { number: job.attempt, cancel: hard.child_token() };
+    let renew = renew(platform, &job, attempt.cancel.clone());
+    let outcome = tokio::select! {
+        outcome = perform(platform, &job, &attempt) => outcome,
+        () = renew => {
+            // The lease is lost: somebody else has the job, or it was taken out of the queue.
+            tracing::warn!(job_id = job.job_id, attempt = job.attempt, "lease lost");
+            return;
+        }
+    };
+    if let Err(fault) = settle(platform, &job, outcome).await {
+        // The lease runs out, and the job is taken up again.
+        tracing::warn!(job_id = job.job_id, %fault, "the end of a job cannot be written");
+    }
+}
+
+/// Extends the lease at a third of its length; returns when it is lost.
+async fn renew(platform: &Platform, job: &JobRow, cancel: CancellationToken) {
+    let lease = platform.settings.jobs.lease.0;
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        let extended = async {
+            let mut tx = platform.db.begin().await?;
+            let extended = rows::extend(&mut tx, job, platform.now() + lease).await?;
+            tx.commit().await?;
+            Ok::<_, Fault>(extended)
+        };
+        match extended.await {
+            Ok(true) => {}
+            Ok(false) => {
+                cancel.cancel();
+                return;
+            }
+            Err(fault) => tracing::warn!(job_id = job.job_id, %fault, "a lease cannot be extended"),
+        }
+    }
+}
+
+async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> Outcome {
+    let Ok(task) = serde_json::from_str::<Job>(&job.payload) else {
+        return Outcome::GiveUp { reason: "unknown_job".into(), detail: "this version of Portward does not know such a job".into() };
+    };
+    if job.attempt > job.max_attempts {
+        // The workers of all attempts were killed.
+        return Outcome::GiveUp { reason: "attempts_exhausted".into(), detail: job.last_error.clone().unwrap_or_default() };
+    }
+    let (inner, go) = (Arc::clone(platform), attempt.clone());
+    let done = tokio::spawn(async move {
+        match task {
+            Job::Export { request_id } => export::run(&inner, request_id, &go).await,
+            Job::Deliver { delivery_id } => webhooks::deliver(&inner, delivery_id).await,
+            Job::DeleteObject { object } => inner.vault.delete(&object).await.map(|()| Outcome::Done),
+            Job::Expire => housekeeping::expire(&inner).await.map(|()| Outcome::Done),
+            Job::Sweep => housekeeping::sweep(&inner).await.map(|()| Outcome::Done),
+            Job::Forget => housekeeping::forget(&inner).await.map(|()| Outcome::Done),
+        }
+    });
+    // When this future is dropped because the lease was lost, the task goes on until it looks at its token; the guards keep it harmless.
+    match done.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(fault)) => Outcome::Retry { reason: reason(&fault).into(), detail: fault.to_string(), after: None },
+        Err(panic) => Outcome::Retry { reason: "panic".into(), detail: panic.to_string(), after: None },
+    }
+}
+
+fn reason(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::File(cause) if cause.kind() == std::io::ErrorKind::StorageFull => "disk_full",
+        Fault::File(_) => "file_fault",
+        Fault::Vault(_) => "vault_fault",
+        Fault::Db(_) => "store_fault",
+        _ => "fault",
+    }
+}
+
+async fn settle(platform: &Platform, job: &JobRow, outcome: Outcome) -> Result<(), Fault> {
+    let now = platform.now();
+    let attempts = u32::try_from(job.attempt).unwrap_or(0);
+    let (reason, detail, after) = match outcome {
+        Outcome::Done => {
+            let mut tx = platform.db.begin().await?;
+            rows::done(&mut tx, job).await?;
+            return Ok(tx.commit().await?);
+        }
+        Outcome::HandBack => {
+            let mut tx = platform.db.begin().await?;
+            rows::hand_back(&mut tx, job).await?;
+            tx.wake_runners();
+            return Ok(tx.commit().await?);
+        }
+        Outcome::Retry { reason, detail, after } => (reason, detail, Some(after.unwrap_or_else(|| backoff(platform, attempts)))),
+        Outcome::GiveUp { reason, detail } => (reason, detail, None),
+    };
+    let text = format!("{reason}: {detail}");
+    match after.filter(|_| job.attempt < job.max_attempts) {
+        Some(after) => {
+            tracing::warn!(job_id = job.job_id, attempt = job.attempt, error = text, after_s = after.as_secs(), "job failed; it is tried again");
+            let mut tx = platform.db.begin().await?;
+            rows::again(&mut tx, job, now + after, &text).await?;
+            tx.commit().await?;
+        }
+        None => {
+            tracing::error!(job_id = job.job_id, attempt = job.attempt, error = text, "job given up");
+            metrics::counter!("portward_jobs_dead_total").increment(1);
+            // First what the job was for, then the job: killed in between, the next attempt comes to the same end.
+            if let Ok(Job::Export { request_id }) = serde_json::from_str(&job.payload) {
+                requests::fail(platform, request_id, job.attempt, &reason, &detail).await?;
+            }
+            let mut tx = platform.db.begin().await?;
+            rows::bury(&mut tx, job, &text, now).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Enqueues what is due by the clock. Of many processes one does it.
+async fn schedule(platform: Arc<Platform>, stop: CancellationToken) {
+    loop {
+        for (name, every, job) in housekeeping::schedules() {
+            let enqueued = async {
+                let now = platform.now();
+                let mut tx = platform.db.begin().await?;
+                if rows::due(&mut tx, name, now, now + every).await? {
+                    super::enqueue(&mut tx, &platform, job, now).await?;
+                }
+                tx.commit().await?;
+                Ok::<_, Fault>(())
+            };
+            if let Err(fault) = enqueued.await {
+                tracing::warn!(name, %fault, "a schedule cannot be read");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(15)) => {}
+        }
+    }
+}
+
+/// Runs every job that is due now, one after the other, until none is left; gives how many there were. For tests and small tools.
+pub async fn drain(platform: &Arc<Platform>) -> Result<u32, Fault> {
+    let mut count = 0;
+    loop {
+        let mut any = false;
+        for lane in Lane::ALL {
+            for job in claim(platform, *lane, "drain", 10).await? {
+                any = true;
+                count += 1;
+                work(platform, job, CancellationToken::new()).await;
+            }
+        }
+        if !any {
+            return Ok(count);
+        }
+    }
+}

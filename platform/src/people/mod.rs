@@ -1,0 +1,246 @@
+//! People: the data subjects, how they sign in, and their sessions.
+
+mod rows;
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use crate::audit::{Actor, Entry};
+use crate::clock::Millis;
+use crate::grants::{self, EndCause};
+use crate::ids::{self, Random};
+use crate::{Fault, Platform};
+
+pub use rows::{by_id, by_username, list};
+
+/// A data subject.
+#[derive(Clone, Debug, sqlx_macros::FromRow)]
+pub struct Person {
+    /// Ours.
+    pub person_id: i64,
+    /// By which they sign in; none once deleted.
+    pub username: Option<String>,
+    /// Who they are in the operator's databases; two people never share one; none once deleted.
+    pub subject: Option<String>,
+    /// ISO 3166 code; empty if unknown, which is eligible nowhere.
+    pub region: String,
+    /// How they call themselves.
+    pub display_name: String,
+    /// A picture's address, or empty.
+    pub avatar_url: String,
+    /// Further fields of user info, as a JSON object.
+    pub info: String,
+    /// When they were added.
+    pub created_at: Millis,
+    /// When they were deleted.
+    pub deleted_at: Option<Millis>,
+}
+
+impl Person {
+    /// The further fields of user info.
+    pub fn info(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.info).unwrap_or_default()
+    }
+}
+
+/// A person to be added.
+#[derive(Clone, Debug, Default)]
+pub struct NewPerson {
+    /// By which they sign in.
+    pub username: String,
+    /// Kept as an argon2id hash.
+    pub password: String,
+    /// Who they are in the operator's databases.
+    pub subject: String,
+    /// ISO 3166 code.
+    pub region: String,
+    /// How they call themselves.
+    pub display_name: String,
+    /// A picture's address, or empty.
+    pub avatar_url: String,
+    /// Further fields of user info.
+    pub info: Map<String, Value>,
+}
+
+/// Why a person was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// A field cannot be so.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The name or the subject belongs to somebody.
+    #[error("there is a person with that username or subject already; two people never share one")]
+    Taken,
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Adds a person.
+pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i64, AddError> {
+    let username = new.username.trim();
+    if username.is_empty() || username.len() > 200 || username.chars().any(char::is_control) {
+        return Err(AddError::Invalid("a username has 1 to 200 characters, none of them a control character"));
+    }
+    if new.password.len() < 8 || new.password.len() > 1000 {
+        return Err(AddError::Invalid("a password has 8 to 1,000 bytes"));
+    }
+    if new.subject.is_empty() {
+        return Err(AddError::Invalid("a subject is needed: who the person is in your databases"));
+    }
+    if !(new.region.is_empty() || new.region.len() == 2 && new.region.bytes().all(|b| b.is_ascii_alphabetic())) {
+        return Err(AddError::Invalid("a region is an ISO 3166 code of two letters, such as DE"));
+    }
+    let password_hash = hash_password(platform.random.clone(), new.password.clone()).await?;
+    let now = platform.now();
+    let person = Person {
+        person_id: platform.random.id(),
+        username: Some(username.to_owned()),
+        subject: Some(new.subject),
+        region: new.region.to_ascii_uppercase(),
+        display_name: if new.display_name.is_empty() { username.to_owned() } else { new.display_name },
+        avatar_url: new.avatar_url,
+        info: Value::Object(new.info).to_string(),
+        created_at: now,
+        deleted_at: None,
+    };
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    if !rows::insert(&mut tx, &person, &password_hash).await? {
+        return Err(AddError::Taken);
+    }
+    let entry = Entry { person: Some(person.person_id), ..Entry::new(actor, "person.added") };
+    entry.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(person.person_id)
+}
+
+/// Deletes a person: every app loses access with the wire's reason 2, sessions end, and what names them is erased. The row stays, empty, for
+/// the requests and the audit that refer to it. Gives `false` if there was nobody to delete.
+pub async fn delete(platform: &Platform, actor: Actor, person_id: i64) -> Result<bool, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    if !rows::erase(&mut tx, person_id, now).await? {
+        return Ok(false);
+    }
+    for app_id in grants::apps_of(&mut tx, person_id).await? {
+        grants::end_all(platform, &mut tx, actor, app_id, person_id, EndCause::AccountDeleted, now).await?;
+    }
+    rows::end_sessions(&mut tx, person_id).await?;
+    Entry { person: Some(person_id), ..Entry::new(actor, "person.deleted") }.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// How people sign in.
+#[derive(Clone, Debug)]
+pub enum SignIn {
+    /// By a username and a password kept here: for development and small installations.
+    Directory(Directory),
+}
+
+/// Passwords are slow to check by design; no more of them at once than this, so that sign-in cannot take all the processors and memory.
+const CHECKS_AT_ONCE: usize = 2;
+
+/// Checks passwords.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    at_once: Arc<Semaphore>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { at_once: Arc::new(Semaphore::new(CHECKS_AT_ONCE)) }
+    }
+}
+
+impl Directory {
+    /// The person whose name and password these are. An unknown name takes as long as a wrong password.
+    pub async fn check(&self, platform: &Platform, username: &str, password: &str) -> Result<Option<Person>, Fault> {
+        let mut tx = platform.db.read().await?;
+        let found = rows::with_password(&mut tx, username.trim()).await?;
+        drop(tx);
+        let (person, hash) = match found {
+            Some((person, Some(hash))) => (Some(person), hash),
+            _ => (None, NOBODY.to_owned()),
+        };
+        if password.len() > 1000 {
+            return Ok(None);
+        }
+        let password = password.to_owned();
+        let _permit = self.at_once.acquire().await;
+        let right = tokio::task::spawn_blocking(move || match PasswordHash::new(&hash) {
+            Ok(hash) => argon2().verify_password(password.as_bytes(), &hash).is_ok(),
+            Err(_) => false,
+        })
+        .await
+        .unwrap_or(false);
+        Ok(person.filter(|_| right))
+    }
+}
+
+/// The hash of a password that nobody knows, checked for unknown names. It was made once with the parameters below.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$Yp1S5jv0Cq1uWZpXxQ0yq0m2rC3V4w5E6T7Y8U9I0O8";
+
+/// OWASP's first choice for argon2id: 19 MiB, two passes, one lane.
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(19_456, 2, 1, None).unwrap_or(Params::DEFAULT);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+async fn hash_password(random: Random, password: String) -> Result<String, Fault> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let salt: [u8; 16] = random.bytes();
+        argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
+    });
+    hashed.await.map_err(|fault| Fault::Password(fault.to_string()))?.map_err(|fault| Fault::Password(fault.to_string()))
+}
+
+/// Begins a session; gives the token for the cookie.
+pub async fn begin_session(platform: &Platform, person_id: i64) -> Result<String, Fault> {
+    let now = platform.now();
+    let token = platform.random.token("ses.");
+    let mut tx = platform.db.begin().await?;
+    let expires_at = now + platform.settings.sign_in.session.0;
+    rows::insert_session(&mut tx, ids::hash(&token), person_id, now, expires_at).await?;
+    Entry { person: Some(person_id), ..Entry::new(Actor::Person(person_id), "session.begun") }
+        .write(&mut tx, &platform.random, now)
+        .await?;
+    tx.commit().await?;
+    Ok(token)
+}
+
+/// The person of a live session.
+pub async fn of_session(platform: &Platform, token: &str) -> Result<Option<Person>, Fault> {
+    let mut tx = platform.db.read().await?;
+    rows::of_session(&mut tx, ids::hash(token), platform.now()).await
+}
+
+/// Ends a session.
+pub async fn end_session(platform: &Platform, token: &str) -> Result<(), Fault> {
+    let mut tx = platform.db.begin().await?;
+    rows::end_session(&mut tx, ids::hash(token)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn passwords_are_hashed_and_nobodys_hash_is_as_slow_as_any() {
+        let hash = hash_password(Random::seeded(1), "correct horse".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        let parsed = PasswordHash::new(&hash).unwrap();
+        assert!(argon2().verify_password(b"correct horse", &parsed).is_ok());
+        assert!(argon2().verify_password(b"wrong", &parsed).is_err());
+        let nobody = PasswordHash::new(NOBODY).unwrap();
+        assert_eq!(nobody.params, parsed.params);
+        assert_eq!(nobody.hash.map(|hash| hash.len()), parsed.hash.map(|hash| hash.len()));
+    }
+}

@@ -1,0 +1,118 @@
+//! The SQL of people and their sessions.
+
+use super::Person;
+use crate::Fault;
+use crate::clock::Millis;
+use crate::db::{Tx, sql};
+use crate::ids::TokenHash;
+
+const NO_CLASH: &str = "insert into people
+   (person_id, username, password_hash, subject, region, display_name, avatar_url, info, created_at)
+ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ on conflict do nothing";
+
+/// `false` if the username or the subject is taken.
+pub(super) async fn insert(tx: &mut Tx, person: &Person, password_hash: &str) -> Result<bool, Fault> {
+    let inserted = sql!(
+        tx,
+        execute,
+        NO_CLASH,
+        person.person_id,
+        person.username.clone(),
+        password_hash.to_owned(),
+        person.subject.clone(),
+        person.region.clone(),
+        person.display_name.clone(),
+        person.avatar_url.clone(),
+        person.info.clone(),
+        person.created_at,
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Takes away everything that names the person. `false` if there was nobody.
+pub(super) async fn erase(tx: &mut Tx, person_id: i64, now: Millis) -> Result<bool, Fault> {
+    let erased = sql!(
+        tx,
+        execute,
+        "update people
+         set username = null, password_hash = null, subject = null, display_name = '', avatar_url = '', info = '{}', deleted_at = $2
+         where person_id = $1 and deleted_at is null",
+        person_id,
+        now,
+    )?;
+    Ok(erased == 1)
+}
+
+/// The person with that id, deleted ones included.
+pub async fn by_id(tx: &mut Tx, person_id: i64) -> Result<Option<Person>, Fault> {
+    Ok(sql!(tx, optional Person, "select * from people where person_id = $1", person_id)?)
+}
+
+/// The person who signs in by that name.
+pub async fn by_username(tx: &mut Tx, username: &str) -> Result<Option<Person>, Fault> {
+    Ok(sql!(tx, optional Person, "select * from people where username = $1", username.to_owned())?)
+}
+
+/// The person and their password's hash.
+pub(super) async fn with_password(tx: &mut Tx, username: &str) -> Result<Option<(Person, Option<String>)>, Fault> {
+    let Some(person) = by_username(tx, username).await? else { return Ok(None) };
+    let (hash,) = sql!(tx, one (Option<String>,), "select password_hash from people where person_id = $1", person.person_id)?;
+    Ok(Some((person, hash)))
+}
+
+/// People by username, from `after` on.
+pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Person>, Fault> {
+    Ok(sql!(
+        tx,
+        all Person,
+        "select * from people
+         where username > $1
+         order by username
+         limit $2",
+        after.to_owned(),
+        limit,
+    )?)
+}
+
+pub(super) async fn insert_session(
+    tx: &mut Tx,
+    hash: TokenHash,
+    person_id: i64,
+    now: Millis,
+    expires_at: Millis,
+) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into sessions (session_hash, person_id, created_at, expires_at) values ($1, $2, $3, $4)",
+        hash,
+        person_id,
+        now,
+        expires_at,
+    )?;
+    Ok(())
+}
+
+pub(super) async fn of_session(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<Option<Person>, Fault> {
+    Ok(sql!(
+        tx,
+        optional Person,
+        "select people.*
+         from sessions
+         join people on people.person_id = sessions.person_id
+         where sessions.session_hash = $1 and sessions.expires_at > $2 and people.deleted_at is null",
+        hash,
+        now,
+    )?)
+}
+
+pub(super) async fn end_session(tx: &mut Tx, hash: TokenHash) -> Result<(), Fault> {
+    sql!(tx, execute, "delete from sessions where session_hash = $1", hash)?;
+    Ok(())
+}
+
+pub(super) async fn end_sessions(tx: &mut Tx, person_id: i64) -> Result<(), Fault> {
+    sql!(tx, execute, "delete from sessions where person_id = $1", person_id)?;
+    Ok(())
+}

@@ -1,0 +1,492 @@
+//! Requests: one call for data each, and what becomes of it.
+//!
+//! | state | may come from | on the wire |
+//! |---|---|---|
+//! | queued | (made), failed by the operator's retry | pending |
+//! | running | queued, running (another attempt) | pending |
+//! | ready | running | downloading |
+//! | failed | queued, running | expired |
+//! | cancelled | queued, running, ready | cancelled |
+//! | expired | ready | expired |
+//!
+//! [`RequestState::may_come_from`] is this table; the SQL guards read it, and so does the property test.
+
+mod rows;
+
+use wire::{AddBody, Checked, DataFormat, RequestId, RequestStatus};
+
+use crate::audit::{Actor, Entry};
+use crate::clock::Millis;
+use crate::db::{Tx, words};
+use crate::grants::{self, Bearer, Need, Shortfall};
+use crate::jobs::{self, Job};
+use crate::vault::ArchiveRow;
+use crate::{Fault, Platform, pause, webhooks};
+
+pub use rows::{archive_of, by_id, last_download, latest_of_pair, list};
+
+words! {
+    /// Where a request stands.
+    RequestState {
+        /// Waiting for a worker.
+        Queued = "queued",
+        /// A worker is at it.
+        Running = "running",
+        /// The archive can be downloaded.
+        Ready = "ready",
+        /// Given up; the reason is kept.
+        Failed = "failed",
+        /// By the app, or with its grant.
+        Cancelled = "cancelled",
+        /// The archive's time is over.
+        Expired = "expired",
+    }
+}
+
+impl RequestState {
+    /// The states from which a request may come into this one.
+    pub const fn may_come_from(self) -> &'static [Self] {
+        match self {
+            Self::Queued => &[Self::Failed],
+            Self::Running => &[Self::Queued, Self::Running],
+            Self::Ready => &[Self::Running],
+            Self::Failed => &[Self::Queued, Self::Running],
+            Self::Cancelled => &[Self::Queued, Self::Running, Self::Ready],
+            Self::Expired => &[Self::Ready],
+        }
+    }
+
+    /// Whether an app still waits for it.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug, sqlx_macros::FromRow)]
+pub struct Request {
+    /// Below 2^53.
+    pub request_id: i64,
+    /// By which consent.
+    pub grant_id: i64,
+    /// Which app asked.
+    pub app_id: i64,
+    /// For whose data.
+    pub person_id: i64,
+    /// `json` or `text`.
+    pub format: String,
+    /// What was asked for, as it was spelt: a JSON list.
+    pub categories: String,
+    /// Where it stands.
+    pub status: RequestState,
+    /// The latest attempt; 0 before the first.
+    pub attempt: i32,
+    /// When it was made.
+    pub applied_at: Millis,
+    /// When collection began.
+    pub collecting_at: Option<Millis>,
+    /// When the archive became ready.
+    pub ready_at: Option<Millis>,
+    /// When the archive's time is over.
+    pub expires_at: Option<Millis>,
+    /// When it came to its end.
+    pub ended_at: Option<Millis>,
+    /// Why it failed: a reason code.
+    pub failure: Option<String>,
+    /// For the operator: what exactly failed. Never data.
+    pub failure_detail: Option<String>,
+}
+
+impl Request {
+    /// What was asked for, as it was spelt.
+    pub fn categories(&self) -> Result<Vec<String>, Fault> {
+        serde_json::from_str(&self.categories).map_err(|_| Fault::Row(format!("the categories of request {}", self.request_id)))
+    }
+
+    /// The form of the archive.
+    pub fn format(&self) -> Result<DataFormat, Fault> {
+        DataFormat::parse(&self.format).ok_or_else(|| Fault::Row(format!("the format of request {}", self.request_id)))
+    }
+
+    /// The wire's word for where it stands. An archive whose time is over is gone, whether or not it has been swept up yet.
+    pub fn status(&self, now: Millis) -> RequestStatus {
+        match self.status {
+            RequestState::Queued | RequestState::Running => RequestStatus::Pending,
+            RequestState::Ready if self.expires_at.is_some_and(|end| end > now) => RequestStatus::Downloading,
+            RequestState::Ready | RequestState::Failed | RequestState::Expired => RequestStatus::Expired,
+            RequestState::Cancelled => RequestStatus::Cancelled,
+        }
+    }
+
+    /// The answer to check.
+    pub fn checked(&self, fields: &[wire::CheckField], now: Millis) -> Result<Checked, Fault> {
+        use wire::CheckField as Field;
+        let mut answer = Checked::default();
+        for field in fields {
+            match field {
+                Field::RequestId => answer.request_id = RequestId::new(self.request_id),
+                Field::ApplyTime => answer.apply_time = Some(self.applied_at.seconds()),
+                Field::CollectTime => answer.collect_time = Some(self.collecting_at.map_or(0, Millis::seconds)),
+                Field::Status => answer.status = Some(self.status(now)),
+                Field::DataFormat => answer.data_format = Some(self.format()?),
+                Field::Categories => answer.category_selection_list = Some(self.categories()?),
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// What is asked for, made against the catalogue: categories that exist, and what they need.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    format: DataFormat,
+    spelt: Vec<String>,
+    /// Canonical names in order, so that two calls for the same are seen to be the same.
+    names: Vec<String>,
+    needs: Vec<Need>,
+}
+
+impl Asked {
+    /// Fails with the name that the catalogue does not know.
+    pub fn new(body: AddBody, catalogue: &archive::catalogue::Catalogue) -> Result<Self, String> {
+        let everything = catalogue.category(archive::catalogue::ALL_DATA).map(|category| category.scope.clone());
+        let mut names = Vec::new();
+        let mut needs = Vec::new();
+        for spelt in &body.categories {
+            let Some(category) = catalogue.category(spelt) else { return Err(spelt.clone()) };
+            names.push(category.name.clone());
+            needs.push(Need { family: category.scope.clone(), everything: everything.clone() });
+        }
+        // `all_data` overrides every other entry (contract 2.2).
+        if let (true, Some(family)) = (names.iter().any(|name| name == archive::catalogue::ALL_DATA), &everything) {
+            names = vec![archive::catalogue::ALL_DATA.to_owned()];
+            needs = vec![Need { family: family.clone(), everything: everything.clone() }];
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(Self { format: body.data_format, spelt: body.categories, names, needs })
+    }
+
+    fn key(&self) -> String {
+        format!("{} {}", self.format.as_str(), self.names.join(","))
+    }
+}
+
+/// Why a request was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum AddRefusal {
+    /// The token died meanwhile.
+    #[error("The access token is invalid or not found in the request.")]
+    Ended,
+    /// A single scope was used before.
+    #[error("The single-use scope for these categories has been used. Ask the person to authorize it again.")]
+    Spent,
+    /// Never granted.
+    #[error("The user did not authorize the scope required for completing this request.")]
+    Missing,
+    /// The app may not ask now.
+    #[error("This app may not use the data calls now. Its status is shown on its page.")]
+    Standing,
+    /// The person's region.
+    #[error("Data can be requested only for people in the regions that the operator serves.")]
+    Region,
+    /// Too many open.
+    #[error("There are as many open requests for this person as the operator allows ({0}). Wait for one, or cancel it.")]
+    OpenLimit(u32),
+    /// The same idempotency key was sent with something else.
+    #[error("This Idempotency-Key was used for another request. Send a new key.")]
+    KeyReused,
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<sqlx::Error> for AddRefusal {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::Fault(cause.into())
+    }
+}
+
+/// A request of the wire becomes a row, a job and an audit entry, in one transaction (design: the way of a request, 2).
+pub async fn add(platform: &Platform, bearer: &Bearer, asked: &Asked, idempotency_key: Option<&str>) -> Result<RequestId, AddRefusal> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    if !grants::touch(&mut tx, bearer.grant_id, now).await? {
+        return Err(AddRefusal::Ended);
+    }
+    if let Some(key) = idempotency_key
+        && let Some((found, category_key)) = rows::by_idempotency(&mut tx, bearer.grant_id, key).await?
+    {
+        return if category_key == asked.key() { wire_id(found) } else { Err(AddRefusal::KeyReused) };
+    }
+    let held = grants::held(&mut tx, bearer.grant_id).await?;
+    let singles = match grants::spend(&held, &asked.needs) {
+        Ok(singles) => singles,
+        Err(Shortfall::Missing) => return Err(AddRefusal::Missing),
+        Err(Shortfall::Spent) => {
+            let since = now - platform.settings.requests.replay.0;
+            return match rows::replayed(&mut tx, bearer.grant_id, &asked.key(), since, now).await? {
+                Some(found) => wire_id(found),
+                None => Err(AddRefusal::Spent),
+            };
+        }
+    };
+    if bearer.app_status != crate::apps::AppStatus::Live {
+        return Err(AddRefusal::Standing);
+    }
+    let eligibility = &platform.settings.eligibility;
+    if eligibility.at_add && !eligibility.holds(&bearer.region) {
+        return Err(AddRefusal::Region);
+    }
+    let limit = platform.settings.requests.open_limit;
+    if limit > 0 && rows::count_open(&mut tx, bearer.app_id, bearer.person_id).await? >= i64::from(limit) {
+        return Err(AddRefusal::OpenLimit(limit));
+    }
+    let request_id = platform.random.id();
+    let new = rows::NewRequest {
+        request_id,
+        bearer,
+        format: asked.format.as_str(),
+        categories: serde_json::json!(asked.spelt).to_string(),
+        category_key: asked.key(),
+        idempotency_key,
+    };
+    rows::insert(&mut tx, new, now).await?;
+    if !grants::spend_on(&mut tx, bearer.grant_id, &singles, request_id).await? {
+        return Err(Fault::Row(format!("grant {} was locked and changed all the same", bearer.grant_id)).into());
+    }
+    jobs::enqueue(&mut tx, platform, Job::Export { request_id }, now).await?;
+    let detail = asked.key();
+    entry(Actor::App(bearer.app_id), "request.added", request_id, bearer.grant_id, bearer.app_id, bearer.person_id, &detail)
+        .write(&mut tx, &platform.random, now)
+        .await?;
+    pause::at("before_add_commit").await;
+    tx.commit().await?;
+    pause::at("after_add_commit").await;
+    wire_id(request_id)
+}
+
+fn wire_id(id: i64) -> Result<RequestId, AddRefusal> {
+    RequestId::new(id).ok_or_else(|| Fault::Row(format!("request id {id}")).into())
+}
+
+fn entry<'a>(actor: Actor, action: &'a str, request: i64, grant: i64, app: i64, person: i64, detail: &'a str) -> Entry<'a> {
+    Entry { app: Some(app), person: Some(person), grant: Some(grant), request: Some(request), detail, ..Entry::new(actor, action) }
+}
+
+/// The request, if the token's app and person are its own. Any token of the pair will do, whatever scopes it has left
+/// (contract 4).
+pub async fn of_bearer(platform: &Platform, bearer: &Bearer, id: RequestId) -> Result<Option<Request>, Fault> {
+    let mut tx = platform.db.read().await?;
+    let found = by_id(&mut tx, id.get()).await?;
+    Ok(found.filter(|request| request.app_id == bearer.app_id && request.person_id == bearer.person_id))
+}
+
+/// What came of cancelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled, now or before.
+    Done,
+    /// It had come to its end already.
+    TooLate,
+    /// There is no such request of this app and person.
+    Unknown,
+}
+
+/// The app cancels: pending and ready ones go, a ready one's archive with it; the single stays spent (`client-rules.md` 32, 33).
+pub async fn cancel(platform: &Platform, bearer: &Bearer, id: RequestId) -> Result<Cancelled, Fault> {
+    let Some(request) = of_bearer(platform, bearer, id).await? else { return Ok(Cancelled::Unknown) };
+    let now = platform.now();
+    if request.status(now) == RequestStatus::Cancelled {
+        return Ok(Cancelled::Done);
+    }
+    if request.status(now) == RequestStatus::Expired {
+        return Ok(Cancelled::TooLate);
+    }
+    let mut tx = platform.db.begin().await?;
+    let done = cancel_one(platform, &mut tx, Actor::App(bearer.app_id), &request, now).await?;
+    let now_cancelled = done || by_id(&mut tx, request.request_id).await?.is_some_and(|r| r.status == RequestState::Cancelled);
+    tx.commit().await?;
+    Ok(if now_cancelled { Cancelled::Done } else { Cancelled::TooLate })
+}
+
+/// Cancels whatever of a grant is open or ready.
+pub(crate) async fn cancel_of_grant(
+    platform: &Platform,
+    tx: &mut Tx,
+    actor: Actor,
+    grant_id: i64,
+    now: Millis,
+) -> Result<(), Fault> {
+    for request in rows::cancellable_of_grant(tx, grant_id).await? {
+        cancel_one(platform, tx, actor, &request, now).await?;
+    }
+    Ok(())
+}
+
+async fn cancel_one(platform: &Platform, tx: &mut Tx, actor: Actor, request: &Request, now: Millis) -> Result<bool, Fault> {
+    if !rows::shift(tx, request.request_id, RequestState::Cancelled, now).await? {
+        return Ok(false);
+    }
+    drop_archive(platform, tx, request.request_id, now).await?;
+    jobs::forget_export(tx, request.request_id).await?;
+    about(actor, "request.cancelled", request, "").write(tx, &platform.random, now).await?;
+    Ok(true)
+}
+
+fn about<'a>(actor: Actor, action: &'a str, request: &Request, detail: &'a str) -> Entry<'a> {
+    entry(actor, action, request.request_id, request.grant_id, request.app_id, request.person_id, detail)
+}
+
+/// Deletes the key row, and with it the archive; the object follows by its own job.
+async fn drop_archive(platform: &Platform, tx: &mut Tx, request_id: i64, now: Millis) -> Result<(), Fault> {
+    if let Some(object) = rows::delete_archive(tx, request_id).await? {
+        jobs::enqueue(tx, platform, Job::DeleteObject { object }, now).await?;
+    }
+    Ok(())
+}
+
+/// An export begins: gives the request, unless it is no longer wanted or a later attempt has begun.
+pub(crate) async fn begin(platform: &Platform, request_id: i64, attempt: i32) -> Result<Option<Request>, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    if !rows::begin(&mut tx, request_id, attempt, now).await? {
+        return Ok(None);
+    }
+    let request = by_id(&mut tx, request_id).await?;
+    tx.commit().await?;
+    Ok(request)
+}
+
+/// Whether an attempt may go on.
+pub(crate) async fn is_wanted(platform: &Platform, request_id: i64, attempt: i32) -> Result<bool, Fault> {
+    let mut tx = platform.db.read().await?;
+    let found = by_id(&mut tx, request_id).await?;
+    Ok(found.is_some_and(|request| request.status == RequestState::Running && request.attempt == attempt))
+}
+
+/// The archive is in the vault: the request becomes ready, if this attempt is still the one. `false` means the object is nobody's.
+pub(crate) async fn finish(platform: &Platform, request: &Request, archive: &ArchiveRow) -> Result<bool, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    let expires_at = now + platform.settings.requests.kept.0;
+    if !rows::finish(&mut tx, request.request_id, archive.attempt, now, expires_at).await? {
+        return Ok(false);
+    }
+    rows::insert_archive(&mut tx, archive).await?;
+    let grant = grants::by_id(&mut tx, request.grant_id).await?;
+    let open_id = grant.map(|grant| grant.open_id).unwrap_or_default();
+    if let Some(id) = RequestId::new(request.request_id) {
+        webhooks::enqueue(platform, &mut tx, request.app_id, now, |client_key, seconds| {
+            wire::Event::download_ready(client_key, seconds, &open_id, id)
+        })
+        .await?;
+    }
+    let detail = format!("{} bytes", archive.size);
+    about(Actor::System, "request.ready", request, &detail).write(&mut tx, &platform.random, now).await?;
+    pause::at("before_ready_commit").await;
+    tx.commit().await?;
+    pause::at("after_ready_commit").await;
+    Ok(true)
+}
+
+/// An export is given up: the request fails with a reason, and what it spent returns to the grant (`client-rules.md` 32).
+pub(crate) async fn fail(platform: &Platform, request_id: i64, attempt: i32, reason: &str, detail: &str) -> Result<bool, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    if !rows::fail(&mut tx, request_id, attempt, reason, detail, now).await? {
+        return Ok(false);
+    }
+    grants::give_back(&mut tx, request_id).await?;
+    if let Some(request) = by_id(&mut tx, request_id).await? {
+        about(Actor::System, "request.failed", &request, reason).write(&mut tx, &platform.random, now).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Why a request was not taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryRefusal {
+    /// There is none of that number.
+    #[error("there is no request {0}")]
+    Unknown(i64),
+    /// It did not fail.
+    #[error("request {0} is {1}; only failed ones can be retried")]
+    NotFailed(i64, RequestState),
+    /// The consent is over, or the single that came back was spent on another request.
+    #[error("request {0} cannot be retried: its grant has ended, or the single scope that returned to it was used since")]
+    NotGranted(i64),
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The operator takes a failed request up again.
+pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefusal> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    let request = by_id(&mut tx, request_id).await?.ok_or(RetryRefusal::Unknown(request_id))?;
+    if request.status != RequestState::Failed {
+        return Err(RetryRefusal::NotFailed(request_id, request.status));
+    }
+    if !grants::touch(&mut tx, request.grant_id, now).await? {
+        return Err(RetryRefusal::NotGranted(request_id));
+    }
+    let body = AddBody { data_format: request.format()?, categories: request.categories()? };
+    let asked = Asked::new(body, &platform.catalogue).map_err(|_| RetryRefusal::NotGranted(request_id))?;
+    let held = grants::held(&mut tx, request.grant_id).await?;
+    let singles = grants::spend(&held, &asked.needs).map_err(|_| RetryRefusal::NotGranted(request_id))?;
+    if !grants::spend_on(&mut tx, request.grant_id, &singles, request_id).await? || !rows::requeue(&mut tx, request_id).await? {
+        return Err(RetryRefusal::NotGranted(request_id));
+    }
+    jobs::enqueue(&mut tx, platform, Job::Export { request_id }, now).await?;
+    about(Actor::Operator, "request.retried", &request, "").write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(())
+}
+
+/// Notes a download, and gives what is needed to read the archive.
+pub async fn begin_download(platform: &Platform, bearer: &Bearer, request: &Request, detail: &str) -> Result<Option<ArchiveRow>, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    let Some(archive) = archive_of(&mut tx, request.request_id).await? else { return Ok(None) };
+    about(Actor::App(bearer.app_id), "archive.downloaded", request, detail).write(&mut tx, &platform.random, now).await?;
+    tx.commit().await?;
+    Ok(Some(archive))
+}
+
+/// Whether an archive may still be read: looked at again while a download runs.
+pub async fn still_readable(platform: &Platform, request_id: i64) -> Result<bool, Fault> {
+    let mut tx = platform.db.read().await?;
+    Ok(archive_of(&mut tx, request_id).await?.is_some())
+}
+
+/// Ends the archives whose time is over. Gives how many there were.
+pub(crate) async fn expire(platform: &Platform) -> Result<u64, Fault> {
+    let now = platform.now();
+    let mut count = 0;
+    loop {
+        let mut tx = platform.db.begin().await?;
+        let over = rows::expired(&mut tx, now).await?;
+        if over.is_empty() {
+            return Ok(count);
+        }
+        for request in over {
+            if rows::shift(&mut tx, request.request_id, RequestState::Expired, now).await? {
+                drop_archive(platform, &mut tx, request.request_id, now).await?;
+                about(Actor::System, "request.expired", &request, "").write(&mut tx, &platform.random, now).await?;
+                count += 1;
+            }
+        }
+        tx.commit().await?;
+    }
+}
+
+/// Forgets requests that ended longer ago than they are kept.
+pub(crate) async fn forget(platform: &Platform) -> Result<u64, Fault> {
+    let mut tx = platform.db.begin().await?;
+    let gone = rows::forget(&mut tx, platform.now() - platform.settings.retention.requests.0).await?;
+    tx.commit().await?;
+    Ok(gone)
+}

@@ -1,0 +1,301 @@
+//! What the operator can set about the rules, with defaults and their reasons. `portward.toml` holds these sections.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::regions;
+
+/// All of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Lifetimes of tokens.
+    pub tokens: Tokens,
+    /// Requests and their archives.
+    pub requests: Requests,
+    /// Whose data may be asked for.
+    pub eligibility: Eligibility,
+    /// Requests a minute.
+    pub quotas: Quotas,
+    /// Sign-in of people.
+    pub sign_in: SignIn,
+    /// Calls to apps.
+    pub webhooks: Webhooks,
+    /// The queue.
+    pub jobs: Jobs,
+    /// How long things are kept.
+    pub retention: Retention,
+}
+
+/// `[tokens]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tokens {
+    /// Which lifetimes hold where none is named: TikTok's of November 2026, or the older ones.
+    pub preset: Preset,
+    /// How long an access token lives.
+    access: Option<Span>,
+    /// How long a refresh token lives.
+    refresh: Option<Span>,
+    /// How long a code can be exchanged: ten minutes at most (RFC 6749 4.1.2).
+    pub code: Span,
+    /// How long a replaced refresh token gets the same answer again. None by default: a stolen token must be noticed.
+    pub refresh_grace: Span,
+    /// Whether a `code_verifier` without a challenge is refused, as RFC 9700 4.8.2 asks. Off, because two widely used clients send one
+    /// (`client-rules.md` 15).
+    pub strict_verifier: bool,
+    /// Failures a minute of one app at the token endpoint beyond which failures are answered 429.
+    pub failures_per_minute: u32,
+}
+
+/// A set of token lifetimes (contract 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Preset {
+    /// Access 2 hours, refresh 180 days from each refresh.
+    #[serde(rename = "2026-11")]
+    November2026,
+    /// Access 24 hours, refresh 365 days from consent.
+    #[serde(rename = "classic")]
+    Classic,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            preset: Preset::November2026,
+            access: None,
+            refresh: None,
+            code: Span::minutes(10),
+            refresh_grace: Span::seconds(0),
+            strict_verifier: false,
+            failures_per_minute: 100,
+        }
+    }
+}
+
+impl Tokens {
+    /// How long an access token lives.
+    pub fn access(&self) -> Duration {
+        self.access.unwrap_or(if self.preset == Preset::Classic { Span::hours(24) } else { Span::hours(2) }).0
+    }
+
+    /// How long a refresh token lives.
+    pub fn refresh(&self) -> Duration {
+        self.refresh.unwrap_or(if self.preset == Preset::Classic { Span::days(365) } else { Span::days(180) }).0
+    }
+}
+
+/// `[requests]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requests {
+    /// How long an archive can be downloaded once it is ready: four days (contract 4.4).
+    pub kept: Span,
+    /// How long an identical call finds the request whose answer was lost (`client-rules.md` 31).
+    pub replay: Span,
+    /// How many requests an app may have open for one person; 0 is no limit.
+    pub open_limit: u32,
+    /// How often an export is tried before its request fails.
+    pub attempts: u32,
+    /// The level of DEFLATE, 1 to 9. 3 costs 4 % in size against 6 and takes half the time.
+    pub level: u32,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { kept: Span::days(4), replay: Span::minutes(10), open_limit: 0, attempts: 5, level: 3 }
+    }
+}
+
+/// `[eligibility]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Eligibility {
+    /// ISO 3166 codes of the regions whose people may have their data exported; empty means all.
+    pub regions: Vec<String>,
+    /// Whether others are refused at consent.
+    pub at_consent: bool,
+    /// Whether others are refused at add.
+    pub at_add: bool,
+}
+
+impl Default for Eligibility {
+    fn default() -> Self {
+        Self { regions: regions::EEA_AND_UK.iter().map(|code| (*code).to_owned()).collect(), at_consent: true, at_add: true }
+    }
+}
+
+impl Eligibility {
+    /// Whether people of a region are eligible.
+    pub fn holds(&self, region: &str) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|code| code.eq_ignore_ascii_case(region))
+    }
+}
+
+/// `[quotas]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quotas {
+    /// Requests in any sliding minute, per app and request type (contract 5).
+    pub per_minute: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { per_minute: 1000 }
+    }
+}
+
+/// `[sign_in]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignIn {
+    /// How long a session lasts.
+    pub session: Span,
+    /// Failures of one account within the window after which it must wait.
+    pub failures_per_account: u32,
+    /// Failures from one address within the window after which it must wait.
+    pub failures_per_address: u32,
+    /// The window.
+    pub window: Span,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self { session: Span::hours(12), failures_per_account: 10, failures_per_address: 50, window: Span::minutes(15) }
+    }
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// How long a delivery is tried (contract 7).
+    pub retry_for: Span,
+    /// How long a receiver may take to answer.
+    pub timeout: Span,
+    /// Addresses (`10.1.0.0/16`, `127.0.0.1`) and host names that may be called although they are not on the public Internet, plain http included.
+    pub allow: Vec<String>,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self { retry_for: Span::hours(72), timeout: Span::seconds(15), allow: Vec::new() }
+    }
+}
+
+/// `[jobs]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jobs {
+    /// How long a worker that has gone silent keeps its job. Renewed at a third of it.
+    pub lease: Span,
+    /// How often the queue is looked at when nothing was heard.
+    pub poll: Span,
+    /// Archives built at once by one process.
+    pub exports: u32,
+    /// Webhook calls made at once by one process.
+    pub deliveries: u32,
+    /// How long running jobs may go on after a request to stop; then they are handed back.
+    pub stop_within: Span,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { lease: Span::seconds(60), poll: Span::seconds(2), exports: 2, deliveries: 8, stop_within: Span::seconds(20) }
+    }
+}
+
+/// `[retention]`: how long each is kept after its end.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Requests: long enough for a yearly audit.
+    pub requests: Span,
+    /// Ended grants and their tokens, unless a kept request names them.
+    pub grants: Span,
+    /// Deliveries.
+    pub deliveries: Span,
+    /// Jobs that were given up.
+    pub dead_jobs: Span,
+    /// The audit record.
+    pub audit: Span,
+    /// Objects in the vault that no archive names: what a killed worker left. Long enough for any archive that is just being put.
+    pub orphans: Span,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            requests: Span::days(400),
+            grants: Span::days(400),
+            deliveries: Span::days(30),
+            dead_jobs: Span::days(30),
+            audit: Span::days(3 * 365),
+            orphans: Span::hours(1),
+        }
+    }
+}
+
+/// A length of time, written `90 s`, `10 min`, `2 h` or `4 d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// So many seconds.
+    pub const fn seconds(count: u64) -> Self {
+        Self(Duration::from_secs(count))
+    }
+    /// So many minutes.
+    pub const fn minutes(count: u64) -> Self {
+        Self::seconds(count * 60)
+    }
+    /// So many hours.
+    pub const fn hours(count: u64) -> Self {
+        Self::minutes(count * 60)
+    }
+    /// So many days of 24 hours.
+    pub const fn days(count: u64) -> Self {
+        Self::hours(count * 24)
+    }
+
+    /// Reads a whole number and a unit: ms, s, min, h or d.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let count: u64 = text[..digits].parse().ok()?;
+        let millis: u64 = match text[digits..].trim() {
+            "ms" => 1,
+            "s" => 1000,
+            "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        Some(Self(Duration::from_millis(count.checked_mul(millis)?)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!("{text:?} is not a length of time: write a whole number and ms, s, min, h or d, such as \"90 s\""))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_and_nonsense_is_refused() {
+        assert_eq!(Span::parse("90 s"), Some(Span::seconds(90)));
+        assert_eq!(Span::parse("4d"), Some(Span::days(4)));
+        for nonsense in ["", "4", "d", "-4 d", "1.5 h", "4 weeks", "99999999999999999999 d", "18446744073709551615 d"] {
+            assert_eq!(Span::parse(nonsense), None, "{nonsense}");
+        }
+    }
+}
