@@ -27,7 +27,8 @@ MISSING=()
 need() {
   local what=$1 check=$2
   shift 2
-  eval "$check" >/dev/null 2>&1 || MISSING+=("$what=$*")
+  eval "$check" >/dev/null 2>&1 && return
+  if [[ " ${MISSING[*]} " != *"$what=$*"* ]]; then MISSING+=("$what=$*"); fi
 }
 
 # Debian 12 packages 7z as p7zip-full, later ones as 7zip.
