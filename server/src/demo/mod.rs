@@ -1,4 +1,4 @@
 //! The demo platform: somebody else's database, made up, so that Portward can be tried without one.
 
-pub mod catalog;
-pub mod platform;
+pub(crate) mod catalog;
+pub(crate) mod platform;

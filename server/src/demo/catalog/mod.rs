@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The name of the catalogue's main file in the folder that [`write_catalog`] fills.
-pub const MAIN_FILE: &str = "catalog.toml";
+pub(crate) const MAIN_FILE: &str = "catalog.toml";
 
 macro_rules! files {
     ($($name:literal)*) => { &[$(($name, include_str!($name))),*] };
@@ -33,7 +33,7 @@ const URL: &str = "url  = \"sqlite:clips.db\"\n";
 
 /// Where the catalogue's one source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source<'a> {
+pub(crate) enum Source<'a> {
     /// A SQLite file.
     Sqlite(&'a Path),
     /// A PostgreSQL database, by URL.
@@ -43,7 +43,7 @@ pub enum Source<'a> {
 /// Writes the catalogue into `dir`, which is made if it is missing, and gives back the path of the main file.
 ///
 /// A file that is there already is refused.
-pub fn write_catalog(dir: &Path, source: Source<'_>) -> Result<PathBuf> {
+pub(crate) fn write_catalog(dir: &Path, source: Source<'_>) -> Result<PathBuf> {
     let (kind, url) = match source {
         Source::Sqlite(path) => {
             let path = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;

@@ -15,21 +15,21 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use people::{DemoPerson, Size, avatar_svg, people};
-pub use postgres::write_postgres;
-pub use sqlite::write_sqlite;
+pub(crate) use people::{DemoPerson, Size, avatar_svg, people};
+pub(crate) use postgres::write_postgres;
+pub(crate) use sqlite::write_sqlite;
 
 /// What to make. The same plan makes the same data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How many people can sign in; those with names of their own are always there.
-    pub people: u32,
+    pub(crate) people: u32,
     /// Rows that belong to the heavy person, in all tables together.
-    pub heavy_rows: u64,
+    pub(crate) heavy_rows: u64,
     /// Where chance begins.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// The present moment of the data set, in Unix milliseconds. Nothing in it is later; the earliest is three years before.
-    pub now: i64,
+    pub(crate) now: i64,
 }
 
 /// 2026-11-01, midnight UTC.
@@ -43,11 +43,11 @@ impl Default for Plan {
 
 /// What was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Rows in all tables.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Rows of each table, in the order of filling.
-    pub tables: Vec<(&'static str, u64)>,
+    pub(crate) tables: Vec<(&'static str, u64)>,
 }
 
 impl Report {
@@ -57,7 +57,7 @@ impl Report {
 }
 
 /// Told after some rows: how many there are now, and how many there will be, about.
-pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+pub(crate) type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// Rows between two words of progress.
 const STEP: u64 = 20_000;

@@ -5,7 +5,7 @@ use super::draw::Dice;
 
 /// How much a demo person has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub(crate) enum Size {
     /// A registered account that was never used.
     Empty,
     /// About what one real account holds.
@@ -16,7 +16,7 @@ pub enum Size {
 
 impl Size {
     /// The word used on the wire of `portward dev --json`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Size::Empty => "empty",
             Size::Typical => "typical",
@@ -27,35 +27,35 @@ impl Size {
 
 /// One person of the demo platform who can sign in, with what a profile page shows of them.
 #[derive(Clone, Debug)]
-pub struct DemoPerson {
+pub(crate) struct DemoPerson {
     /// The name to sign in with.
-    pub username: String,
+    pub(crate) username: String,
     /// The name shown.
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// The id in the platform's `users` table, as a subject.
-    pub subject: String,
+    pub(crate) subject: String,
     /// ISO 3166 code of the country the account belongs to.
-    pub region: &'static str,
+    pub(crate) region: &'static str,
     /// How much there is to export.
-    pub size: Size,
+    pub(crate) size: Size,
     /// The words under the name; may be empty.
-    pub bio: String,
+    pub(crate) bio: String,
     /// Path of the picture below the platform's own host; [`avatar_svg`] draws it.
-    pub avatar: String,
+    pub(crate) avatar: String,
     /// Whether the platform has verified the account.
-    pub verified: bool,
+    pub(crate) verified: bool,
     /// How many follow this person.
-    pub followers: u64,
+    pub(crate) followers: u64,
     /// How many this person follows.
-    pub following: u64,
+    pub(crate) following: u64,
     /// Likes received on all posts.
-    pub likes: u64,
+    pub(crate) likes: u64,
     /// Posts that are still up.
-    pub videos: u64,
+    pub(crate) videos: u64,
 }
 
 /// Everybody who can sign in: eligible people first, at least one of each size, those outside EEA and UK last.
-pub fn people(plan: &Plan) -> Vec<DemoPerson> {
+pub(crate) fn people(plan: &Plan) -> Vec<DemoPerson> {
     cast(plan)
         .into_iter()
         .map(|person| DemoPerson {
@@ -76,7 +76,7 @@ pub fn people(plan: &Plan) -> Vec<DemoPerson> {
 }
 
 /// A round picture with initials, its colour taken from the name: the demo needs no files.
-pub fn avatar_svg(username: &str) -> String {
+pub(crate) fn avatar_svg(username: &str) -> String {
     let hue = username.bytes().fold(7u32, |sum, byte| (sum * 31 + u32::from(byte)) % 360);
     let initial = username.chars().find(|c| c.is_ascii_alphanumeric()).unwrap_or('?').to_ascii_uppercase();
     format!(

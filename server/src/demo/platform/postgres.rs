@@ -19,7 +19,7 @@ enum Piece {
 }
 
 /// Fills a database with the platform, in one transaction. One that has a table of the same name already is refused.
-pub async fn write_postgres(url: &str, plan: &Plan, progress: Progress<'_>) -> Result<Report> {
+pub(crate) async fn write_postgres(url: &str, plan: &Plan, progress: Progress<'_>) -> Result<Report> {
     let mut db = PgConnection::connect(url).await.context("cannot connect to PostgreSQL")?;
     let mut tx = db.begin().await?;
     for table in TABLES {

@@ -13,7 +13,7 @@ use super::{Plan, Progress, Report, STEP};
 /// Writes the platform to a new file at `path`. A file that is there already is refused.
 ///
 /// The file appears under its name when it is complete; until then it is called `.NAME.partial` beside it.
-pub fn write_sqlite(path: &Path, plan: &Plan, progress: Progress<'_>) -> Result<Report> {
+pub(crate) fn write_sqlite(path: &Path, plan: &Plan, progress: Progress<'_>) -> Result<Report> {
     refuse(path)?;
     let partial = partial(path)?;
     // What an earlier run left behind when it was killed is ours to remove.
