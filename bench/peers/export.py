@@ -79,8 +79,6 @@ def write_section(section, database, subject, out):
     names = [column[0] for column in cursor.description]
     group = section.get("group") or (section.get("key") if isinstance(section.get("key"), str) else None)
     hidden = set(section.get("hidden", [])) | {group}
-    if section.get("owner") not in section.get("fields", {}) and section.get("owner") in hidden:
-        hidden.add(section["owner"])
     at_group = names.index(group) if group else None
     buffer, last, columns = [], None, None
     for row in cursor:

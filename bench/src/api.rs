@@ -22,10 +22,8 @@ fn cores() -> Option<(String, String)> {
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim();
     let mut cores = list.split(',').flat_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        match (first.parse::<u32>(), last.parse::<u32>()) {
-            (Ok(first), Ok(last)) => first..=last,
-            _ => 1..=0,
-        }
+        let bounds = first.parse::<u32>().ok().zip(last.parse::<u32>().ok());
+        bounds.into_iter().flat_map(|(first, last)| first..=last)
     });
     let found = (cores.next()?.to_string(), cores.next()?.to_string());
     Command::new("taskset").arg("--version").output().ok()?.status.success().then_some(found)

@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 /// A person and what they do.
-pub struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     username: String,
     password: String,
@@ -16,18 +16,18 @@ pub struct Browser {
 
 /// One thing the browser did, for the story.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Visit {
+pub(crate) struct Visit {
     /// `GET` or `POST`.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// The address.
-    pub url: Url,
+    pub(crate) url: Url,
     /// What came of it.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 /// What came of a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The page where one signs in.
     SignIn,
     /// The page where one decides.
@@ -43,7 +43,7 @@ const MOST_VISITS: usize = 12;
 
 impl Browser {
     /// A browser without cookies. `root_pem` is trusted besides the system's certificates.
-    pub fn new(username: &str, password: &str, allow: &[String], root_pem: Option<&[u8]>) -> anyhow::Result<Self> {
+    pub(crate) fn new(username: &str, password: &str, allow: &[String], root_pem: Option<&[u8]>) -> anyhow::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the demo visits its own server")]
         let http = reqwest::Client::builder().cookie_store(true).redirect(Policy::none()).no_proxy();
         // Without TLS no certificates are needed, and a machine may have none.
@@ -55,7 +55,7 @@ impl Browser {
     }
 
     /// Opens the app's link, signs in, allows, and gives the address back at the app and all that was visited.
-    pub async fn authorize(&self, link: Url, redirect_uri: &str) -> anyhow::Result<(Url, Vec<Visit>)> {
+    pub(crate) async fn authorize(&self, link: Url, redirect_uri: &str) -> anyhow::Result<(Url, Vec<Visit>)> {
         let origin = link.origin().ascii_serialization();
         let mut visits = Vec::new();
         let mut next = (link, None::<Vec<(String, String)>>);
@@ -235,23 +235,37 @@ mod tests {
           <input type="hidden" name="next" value="/v2/?a=&quot;&#39;&amp;amp;&lt;b&gt;"><input name='user' required/>
           <input type=checkbox name=scope value=c><button name="decision" value="deny">Don’t</button><button>x</button></form>
           <form><input name = "q" value = 'a > b'>"#;
-        assert_eq!(forms(page), [
-            Form {
-                action: "/a?b=1&c=/".into(),
-                fields: vec![
-                    field("hidden", "next", "/v2/?a=\"'&amp;<b>"),
-                    field("text", "user", ""),
-                    field("checkbox", "scope", "c"),
-                    field("submit", "decision", "deny"),
-                ],
-            },
-            Form { action: String::new(), fields: vec![field("text", "q", "a > b")] },
-        ]);
+        assert_eq!(
+            forms(page),
+            [
+                Form {
+                    action: "/a?b=1&c=/".into(),
+                    fields: vec![
+                        field("hidden", "next", "/v2/?a=\"'&amp;<b>"),
+                        field("text", "user", ""),
+                        field("checkbox", "scope", "c"),
+                        field("submit", "decision", "deny"),
+                    ],
+                },
+                Form { action: String::new(), fields: vec![field("text", "q", "a > b")] },
+            ]
+        );
     }
 
     #[test]
     fn broken_pages_neither_panic_nor_hang() {
-        for page in ["<", "<form", "<form =", "<form = =/ =\"", "<form><input name=", "<form><input name='x", "<form ÿ=é name=\"ü", "&#x110000;", "&", "&;"] {
+        for page in [
+            "<",
+            "<form",
+            "<form =",
+            "<form = =/ =\"",
+            "<form><input name=",
+            "<form><input name='x",
+            "<form ÿ=é name=\"ü",
+            "&#x110000;",
+            "&",
+            "&;",
+        ] {
             forms(page);
             attributes(page);
             unescape(page);

@@ -7,10 +7,10 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use super::tell::{Tell, size, thousands};
 
 /// Tells the members of an archive and, for JSON, the rows of each section that has any.
-pub fn tell(contents: &Contents, tell: &mut Tell) {
+pub(crate) fn tell(contents: &Contents, tell: &mut Tell) {
     for member in &contents.members {
         if let MemberKind::Json(sections) = &member.kind {
-            let total: u64 = sections.iter().map(|section| section.rows).sum();
+            let total: u64 = sections.iter().filter(|section| holds_rows(section)).map(|section| section.rows).sum();
             tell.fact("member", &member.name);
             tell.fact("size", &format!("{}, compressed to {}", size(member.size), size(member.compressed)));
             tell.fact("rows", &thousands(total));
@@ -55,12 +55,9 @@ fn holds_rows(section: &SectionRows) -> bool {
 fn rest(sections: &[SectionRows]) -> String {
     let values = sections.iter().filter(|section| section.shape == Shape::Value).count();
     let empty = sections.iter().filter(|section| section.rows == 0 && section.shape != Shape::Value).count();
-    match (values, empty) {
-        (0, 0) => String::new(),
-        (values, 0) => format!("and {values} single values."),
-        (0, empty) => format!("and {empty} sections that are empty."),
-        (values, empty) => format!("and {values} single values and {empty} sections that are empty."),
-    }
+    let counted = [(values, "single value"), (empty, "empty section")].into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<_> = counted.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" })).collect();
+    if words.is_empty() { String::new() } else { format!("and {}", words.join(" and ")) }
 }
 
 fn table(head: &[&str], live: bool) -> Table {
@@ -104,7 +101,8 @@ mod tests {
 
     #[test]
     fn sections_with_rows_are_listed_and_the_others_counted() {
-        let section = |path: &[&str], shape, rows| SectionRows { path: path.iter().map(|key| (*key).into()).collect(), shape, rows };
+        let section =
+            |path: &[&str], shape, rows| SectionRows { path: path.iter().map(|key| (*key).into()).collect(), shape, rows };
         let sections = vec![
             section(&["Comment", "Comments", "App"], Shape::Value, 1),
             section(&["Comment", "Comments", "List\x1b[2J"], Shape::List, 1234),
@@ -119,14 +117,14 @@ mod tests {
         let told = String::from_utf8(receiver.into_iter().flatten().collect()).unwrap();
         let expected = "   member          data.json
    size            2.0 MB, compressed to 1.0 kB
-   rows            1,242
+   rows            1,241
 
-   | part    | section              |  rows |
-   |---------|----------------------|-------|
+   | part    | section             |  rows |
+   |---------|---------------------|-------|
    | Comment | Comments › List\u{fffd}[2J | 1,234 |
-   | Post    | Posts › VideoList    |     5 |
-   |         | Deleted › VideoList  |     2 |
-   and 1 single values and 1 sections that are empty.
+   | Post    | Posts › VideoList   |     5 |
+   |         | Deleted › VideoList |     2 |
+   and 1 single value and 1 empty section
 
    | file    | size | blocks |
    |---------|------|--------|

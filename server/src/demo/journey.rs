@@ -16,79 +16,79 @@ use super::tell::{Tell, clipped, size, span, thousands};
 
 /// How far the server says it is with an archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Built {
+pub(crate) struct Built {
     /// Rows written.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Bytes of JSON or text before compression.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Asks the server how far it is.
-pub type Gauge = Box<dyn Fn(RequestId) -> Built + Send + Sync>;
+pub(crate) type Gauge = Box<dyn Fn(RequestId) -> Built + Send + Sync>;
 
 /// Milliseconds since the epoch.
-pub type Now = Box<dyn Fn() -> i64 + Send + Sync>;
+pub(crate) type Now = Box<dyn Fn() -> i64 + Send + Sync>;
 
 /// What the journey needs.
-pub struct JourneyPlan {
+pub(crate) struct JourneyPlan {
     /// Where the server listens.
-    pub base_url: String,
+    pub(crate) base_url: String,
     /// What the platform calls itself.
-    pub platform: String,
+    pub(crate) platform: String,
     /// What the app calls itself.
-    pub app: String,
+    pub(crate) app: String,
     /// Its key.
-    pub client_key: String,
+    pub(crate) client_key: String,
     /// Its secret.
-    pub client_secret: String,
+    pub(crate) client_secret: String,
     /// The person, as the story names them.
-    pub person: String,
+    pub(crate) person: String,
     /// Name at sign-in.
-    pub username: String,
+    pub(crate) username: String,
     /// Password at sign-in.
-    pub password: String,
+    pub(crate) password: String,
     /// What the app asks for and the person allows.
-    pub scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// What the request asks for.
-    pub categories: Vec<String>,
+    pub(crate) categories: Vec<String>,
     /// The form of the archive.
-    pub format: DataFormat,
+    pub(crate) format: DataFormat,
     /// The app's own server; its addresses are registered with the app.
-    pub receiver: Receiver,
+    pub(crate) receiver: Receiver,
     /// For the bar.
-    pub gauge: Gauge,
+    pub(crate) gauge: Gauge,
     /// Rows that there will be, if anybody knows.
-    pub expected_rows: Option<u64>,
+    pub(crate) expected_rows: Option<u64>,
     /// Time, for the signature's age and for telling how long things took.
-    pub now: Now,
+    pub(crate) now: Now,
     /// Where the archive goes.
-    pub archive: PathBuf,
+    pub(crate) archive: PathBuf,
     /// How long the building may take.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
     /// A certificate to trust, when the server has one of its own.
-    pub root_pem: Option<Vec<u8>>,
+    pub(crate) root_pem: Option<Vec<u8>>,
 }
 
 /// What the journey brought.
 #[derive(Debug)]
-pub struct JourneyReport {
+pub(crate) struct JourneyReport {
     /// The request.
-    pub request: RequestId,
+    pub(crate) request: RequestId,
     /// Size of the archive.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Its SHA-256.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// What was found in it.
-    pub contents: Contents,
+    pub(crate) contents: Contents,
     /// The app's server, which goes on.
-    pub receiver: Receiver,
+    pub(crate) receiver: Receiver,
 }
 
 /// Webhooks come from a queue; on a busy machine it may take a moment.
 const WEBHOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// Makes the journey and tells it.
-pub async fn run(plan: JourneyPlan, tell: &mut Tell) -> anyhow::Result<JourneyReport> {
+pub(crate) async fn run(plan: JourneyPlan, tell: &mut Tell) -> anyhow::Result<JourneyReport> {
     let mut app = Client::builder(&plan.base_url, &plan.client_key, &plan.client_secret)
         .poll(Duration::from_millis(100), Duration::from_secs(2));
     if let Some(pem) = &plan.root_pem {
@@ -126,11 +126,14 @@ impl Journey<'_> {
         let person = Browser::new(&plan.username, &plan.password, &plan.scopes, plan.root_pem.as_deref())?;
         let (back, visits) = person.authorize(link, &redirect_uri).await?;
         for visit in visits.iter().filter(|visit| visit.outcome != Outcome::Onward) {
-            self.tell.call(&told(visit), match visit.outcome {
-                Outcome::SignIn => "the sign-in page",
-                Outcome::Consent => "the consent page",
-                Outcome::Back | Outcome::Onward => "back to the app, with a code",
-            });
+            self.tell.call(
+                &told(visit),
+                match visit.outcome {
+                    Outcome::SignIn => "the sign-in page",
+                    Outcome::Consent => "the consent page",
+                    Outcome::Back | Outcome::Onward => "back to the app, with a code",
+                },
+            );
         }
         let callback = client::parse_callback(back.as_str(), &state)?;
         self.tell.fact("asked for", &scopes.join(", "));
@@ -207,10 +210,12 @@ impl Journey<'_> {
         self.tell.step(&format!("{} downloads the archive", plan.app));
         let began = (plan.now)();
         let bar = self.tell.bar(None);
-        let watch = |have: u64, of: Option<u64>| bar.set_message(match of {
-            Some(of) => format!("{} of {}", size(have), size(of)),
-            None => size(have),
-        });
+        let watch = |have: u64, of: Option<u64>| {
+            bar.set_message(match of {
+                Some(of) => format!("{} of {}", size(have), size(of)),
+                None => size(have),
+            })
+        };
         let got = self.app.download_watched(token, request, &plan.archive, watch).await;
         bar.finish_and_clear();
         let got = got?;

@@ -17,16 +17,16 @@ const KEPT: usize = 100;
 
 /// A webhook call as it came in.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// The value of the signature header; empty without one.
-    pub signature: String,
+    pub(crate) signature: String,
     /// The exact bytes.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A server on loopback; it stops when it is dropped.
 #[derive(Debug)]
-pub struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     calls: watch::Receiver<Vec<Received>>,
     server: tokio::task::JoinHandle<()>,
@@ -34,7 +34,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Starts one, on this port of loopback if it is free, else on any.
-    pub async fn start(port: u16) -> std::io::Result<Self> {
+    pub(crate) async fn start(port: u16) -> std::io::Result<Self> {
         let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
@@ -60,17 +60,17 @@ impl Receiver {
     }
 
     /// Where the server sends webhooks.
-    pub fn webhook_url(&self) -> String {
+    pub(crate) fn webhook_url(&self) -> String {
         format!("http://{}/webhook", self.address)
     }
 
     /// Where people come back to.
-    pub fn redirect_uri(&self) -> String {
+    pub(crate) fn redirect_uri(&self) -> String {
         format!("http://{}/callback", self.address)
     }
 
     /// Waits for a call that `pick` recognises. Calls that came before count.
-    pub async fn wait_for<T>(&self, mut pick: impl FnMut(&Received) -> Option<T>) -> T {
+    pub(crate) async fn wait_for<T>(&self, mut pick: impl FnMut(&Received) -> Option<T>) -> T {
         let mut calls = self.calls.clone();
         loop {
             if let Some(found) = calls.borrow_and_update().iter().find_map(&mut pick) {
@@ -93,10 +93,15 @@ impl Drop for Receiver {
 /// Says what came back. Nothing of the address is repeated in the page, so nothing in it can do harm.
 async fn callback(RawQuery(query): RawQuery) -> Html<String> {
     let query = query.unwrap_or_default();
-    let has = |name: &str| query.split('&').any(|pair| pair.split_once('=').is_some_and(|(key, value)| key == name && !value.is_empty()));
+    let has = |name: &str| {
+        query.split('&').any(|pair| pair.split_once('=').is_some_and(|(key, value)| key == name && !value.is_empty()))
+    };
     let (title, text) = if has("code") {
-        ("You are back at the app", "It has received a code, and would now exchange it for tokens and ask for your data. \
-          This page belongs to the demo's app; a code lives for some minutes and then comes to nothing.")
+        (
+            "You are back at the app",
+            "It has received a code, and would now exchange it for tokens and ask for your data. \
+          This page belongs to the demo's app; a code lives for some minutes and then comes to nothing.",
+        )
     } else if has("error") {
         ("You are back at the app", "You did not allow it, so it has received nothing but the word that you did not.")
     } else {

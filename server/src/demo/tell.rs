@@ -11,7 +11,7 @@ const GREEN: &str = "32";
 const CYAN: &str = "1;36";
 
 /// The teller. A reader that has gone away (`demo | head`) does not end the demo.
-pub struct Tell {
+pub(crate) struct Tell {
     out: Box<dyn Write + Send>,
     /// The reader is a terminal: bars move.
     live: bool,
@@ -21,7 +21,7 @@ pub struct Tell {
 
 impl Tell {
     /// Speaks to standard output.
-    pub fn stdout() -> Self {
+    pub(crate) fn stdout() -> Self {
         let live = std::io::stdout().is_terminal();
         // https://no-color.org: set and not empty means no colour.
         let colour = live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -29,59 +29,59 @@ impl Tell {
     }
 
     /// Speaks plainly into anything.
-    pub fn plain(out: impl Write + Send + 'static) -> Self {
+    pub(crate) fn plain(out: impl Write + Send + 'static) -> Self {
         Self { out: Box::new(out), live: false, colour: false, step: 0 }
     }
 
     /// Whether the reader is a terminal.
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.live
     }
 
     /// The line above everything.
-    pub fn title(&mut self, text: &str) {
+    pub(crate) fn title(&mut self, text: &str) {
         let text = self.paint(BOLD, text);
         self.line(&text);
     }
 
     /// The next step of the story, numbered.
-    pub fn step(&mut self, text: &str) {
+    pub(crate) fn step(&mut self, text: &str) {
         self.step += 1;
         let (number, text) = (self.paint(CYAN, &self.step.to_string()), self.paint(BOLD, text));
         self.line(&format!("\n{number}  {text}"));
     }
 
     /// A call as it goes over the wire, and what came of it.
-    pub fn call(&mut self, call: &str, result: &str) {
+    pub(crate) fn call(&mut self, call: &str, result: &str) {
         let call = self.paint(DIM, call);
         self.line(&format!("   {call}  → {result}"));
     }
 
     /// Something worth knowing, in the column under the others.
-    pub fn fact(&mut self, name: &str, value: &str) {
+    pub(crate) fn fact(&mut self, name: &str, value: &str) {
         self.line(&format!("   {name:<15} {value}"));
     }
 
     /// The same, for what was verified.
-    pub fn good(&mut self, name: &str, value: &str) {
+    pub(crate) fn good(&mut self, name: &str, value: &str) {
         let value = self.paint(GREEN, value);
         self.fact(name, &value);
     }
 
     /// Some lines, indented.
-    pub fn lines(&mut self, text: &str) {
+    pub(crate) fn lines(&mut self, text: &str) {
         for line in text.lines() {
             self.line(format!("   {line}").trim_end());
         }
     }
 
     /// A line as it is.
-    pub fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         let _ = writeln!(self.out, "{text}").and_then(|()| self.out.flush());
     }
 
     /// A bar for a number of things, or a spinner when nobody knows how many. Invisible where nothing can move.
-    pub fn bar(&self, of: Option<u64>) -> ProgressBar {
+    pub(crate) fn bar(&self, of: Option<u64>) -> ProgressBar {
         let target = if self.live { ProgressDrawTarget::stdout() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(of, target);
         let (bright, dim) = if self.colour { (".cyan", ".dim") } else { ("", "") };
@@ -103,7 +103,7 @@ impl Tell {
 }
 
 /// `1234567` as `1,234,567`.
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -116,7 +116,7 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// A size for reading: `999 B`, `12.3 MB`. Decimal, as file managers and the benchmarks count.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let exact = bytes as f64;
@@ -127,7 +127,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// A span for reading: `2 hours`, `180 days`; the largest unit that divides it.
-pub fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let (unit, name) = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0).unwrap_or((1, "second"));
     let count = seconds / unit;
@@ -135,7 +135,7 @@ pub fn span(seconds: i64) -> String {
 }
 
 /// The beginning of a secret, enough to recognise it by.
-pub fn clipped(secret: &str) -> String {
+pub(crate) fn clipped(secret: &str) -> String {
     let start: String = secret.chars().take(12).collect();
     format!("{start}…")
 }
