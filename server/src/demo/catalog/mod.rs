@@ -34,7 +34,7 @@ const URL: &str = "url  = \"sqlite:clips.db\"\n";
 /// Where the catalogue's one source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source<'a> {
-    /// A SQLite file.
+    /// A SQLite file; a relative path counts from the folder that the sources are opened with.
     Sqlite(&'a Path),
     /// A PostgreSQL database, by URL.
     Postgres(&'a str),

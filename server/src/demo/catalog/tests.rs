@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use archive::catalogue::{Catalogue, Sensitivity};
 use archive::source::Sources;
-use archive::write::Order;
+use archive::write::{ExportError, Order};
 use rusqlite::Connection;
 use serde_json::Value;
 use wire::DataFormat;
@@ -46,6 +46,15 @@ async fn furnish(dir: tempfile::TempDir, catalog: impl FnOnce(&Path) -> Result<P
 
 impl House {
     async fn archive(&self, subject: &str, categories: &[&str], format: DataFormat) -> Vec<u8> {
+        self.try_archive(subject, categories, format).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn try_archive(
+        &self,
+        subject: &str,
+        categories: &[&str],
+        format: DataFormat,
+    ) -> std::result::Result<Vec<u8>, ExportError> {
         let mut file = tempfile::tempfile().unwrap();
         let order = Order {
             subject: subject.to_owned(),
@@ -55,20 +64,12 @@ impl House {
             level: 1,
         };
         let copy = file.try_clone().unwrap();
-        archive::write::write(
-            self.catalogue.clone(),
-            &self.sources,
-            order,
-            copy,
-            Arc::default(),
-            tokio_util::sync::CancellationToken::new(),
-        )
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+        let (progress, cancel) = (Arc::default(), tokio_util::sync::CancellationToken::new());
+        archive::write::write(self.catalogue.clone(), &self.sources, order, copy, progress, cancel).await?;
         let mut bytes = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
-        bytes
+        Ok(bytes)
     }
 
     async fn members(&self, subject: &str, categories: &[&str], format: DataFormat) -> Vec<(String, String)> {
@@ -596,6 +597,30 @@ async fn text_files_are_named_like_sections_and_special_ones_look_as_they_should
         all.iter().any(|(name, _)| name == "TikTok/Your Activity/Donation.txt"),
         "a section without a known shape has its file"
     );
+}
+
+#[tokio::test]
+async fn a_join_that_lets_everybody_in_serves_nobody() {
+    for (file, right) in [
+        ("02-direct-message", "where mine.user_id = :subject"),
+        ("07-profile-and-settings", "where f.followee_id = :subject"),
+        ("10-your-activity", "where g.user_id = :subject"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        write_sqlite(&dir.path().join("clips.db"), &plan(), &|_, _| ()).unwrap();
+        let house = furnish(dir, |dir| {
+            let path = write_catalog(&dir.join("catalog"), Source::Sqlite(&dir.join("clips.db")))?;
+            let section = dir.join(format!("catalog/sections/{file}.toml"));
+            let text = std::fs::read_to_string(&section)?;
+            let planted = text.replace(right, &format!("{right} or 1 = 1"));
+            assert_ne!(text, planted);
+            std::fs::write(&section, planted)?;
+            Ok(path)
+        })
+        .await;
+        let error = house.try_archive(ANNA, &["all_data"], DataFormat::Json).await.unwrap_err();
+        assert_eq!((error.reason(), error.retryable()), ("owner_mismatch", false), "{file}: {error}");
+    }
 }
 
 #[test]
