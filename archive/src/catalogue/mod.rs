@@ -71,6 +71,18 @@ impl Catalogue {
         &self.sources
     }
 
+    /// Reads the one SQLite source from another file. Fails when there is none, or more than one.
+    pub fn read_from_sqlite(&mut self, file: &Path) -> Result<(), SourceChoice> {
+        let mut found = self.sources.iter_mut().filter(|source| source.kind == Engine::Sqlite);
+        match (found.next(), found.next()) {
+            (Some(source), None) => {
+                source.address = Address::Url(format!("sqlite:{}", file.display()));
+                Ok(())
+            }
+            _ => Err(SourceChoice),
+        }
+    }
+
     /// The source of this name.
     pub fn source(&self, name: &str) -> Option<&SourceSpec> {
         self.sources.iter().find(|source| source.name == name)
@@ -122,6 +134,11 @@ pub struct SourceSpec {
     /// Where it was declared.
     pub place: Place,
 }
+
+/// A catalogue whose source cannot be chosen for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the catalogue must have exactly one source of kind sqlite")]
+pub struct SourceChoice;
 
 /// The kinds of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,113 @@
+//! `portward check`: says whether everything that is configured can be used, and what to do where it cannot.
+
+use std::path::Path;
+
+use archive::catalogue::Catalogue;
+use archive::source::Sources;
+use platform::db::SchemaState;
+use platform::{Clock, Random, keys, vault, webhooks};
+
+use crate::config::Config;
+use crate::{serve, state};
+
+/// Scope strings longer than this do not fit the columns of clients that are widely used (`client-rules.md` 16).
+const SCOPE_WIDTH: usize = 249;
+
+/// `portward check`
+pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
+    let config = Config::read(file)?;
+    println!("configuration   ok      {}", file.display());
+    let mut report = Report { faults: 0 };
+    if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key) {
+        report.line("tls", serve::tls(&config.path(cert), &config.path(key)).map(|_| cert.display().to_string()));
+    }
+    let (clock, random) = (Clock::System, Random::system());
+    report.line("keys", keys::Keys::open(&config.key_file(), &random, clock.now()).map(|_| config.key_file().display().to_string()));
+    report.line("webhooks", webhooks::Outbound::new(&config.settings().webhooks).map(|_| "address guard set".to_owned()));
+    match vault::Vault::folder(&config.vault_folder()) {
+        Ok(vault) => report.line("vault", vault.check().await.map(|()| config.vault_folder().display().to_string())),
+        Err(fault) => report.line("vault", Err::<String, _>(fault)),
+    }
+    store(&config, &mut report).await;
+    let catalogue = match Catalogue::load(&config.catalog_file()) {
+        Ok(catalogue) => {
+            let told = format!("edition {}, {} categories", catalogue.edition, catalogue.categories().len());
+            report.line("catalogue", Ok::<_, anyhow::Error>(told));
+            catalogue
+        }
+        Err(fault) => {
+            report.line("catalogue", Err::<String, _>(fault));
+            return report.end();
+        }
+    };
+    let folder = config.catalog_file();
+    match Sources::open(&catalogue, folder.parent().unwrap_or(Path::new("."))).await {
+        Ok(sources) => {
+            let found = sources.check(&catalogue).await;
+            if found.is_empty() {
+                report.line("sources", Ok::<_, anyhow::Error>("every section can be read".to_owned()));
+            }
+            for fault in found {
+                report.line("sources", Err::<String, _>(anyhow::anyhow!("{fault}")));
+            }
+        }
+        Err(fault) => report.line("sources", Err::<String, _>(fault)),
+    }
+    report.end()
+}
+
+async fn store(config: &Config, report: &mut Report) {
+    let db = match state::open_store(config).await {
+        Ok(db) => db,
+        Err(fault) => return report.line("store", Err::<String, _>(fault)),
+    };
+    let told = match db.schema().await {
+        Ok(SchemaState::Current) => Ok(format!("{}, schema current", db.engine())),
+        Ok(SchemaState::Behind(count)) => Ok(format!("{}, {count} migrations to be run by `portward migrate`", db.engine())),
+        Ok(SchemaState::Ahead(version)) => Err(anyhow::anyhow!("the schema is of version {version}, made by a later Portward")),
+        Err(fault) => Err(fault.into()),
+    };
+    let current = matches!(&told, Ok(text) if text.ends_with("current"));
+    report.line("store", told);
+    if current && let Ok(mut tx) = db.read().await {
+        let mut after = String::new();
+        while let Ok(apps) = platform::apps::list(&mut tx, &after, 100).await {
+            let Some(last) = apps.last() else { break };
+            after.clone_from(&last.client_key);
+            for app in &apps {
+                let width = platform::apps::scopes(&mut tx, app.app_id).await.map_or(0, |scopes| scopes.to_string().len());
+                if width > SCOPE_WIDTH {
+                    println!(
+                        "apps            note    {} ({}): its scopes have {width} characters; clients that keep them in 250 cannot",
+                        app.name, app.client_key
+                    );
+                }
+            }
+        }
+    }
+    db.close().await;
+}
+
+struct Report {
+    faults: usize,
+}
+
+impl Report {
+    fn line<E: std::fmt::Display>(&mut self, what: &str, result: Result<String, E>) {
+        match result {
+            Ok(told) => println!("{what:<15} ok      {told}"),
+            Err(fault) => {
+                self.faults += 1;
+                println!("{what:<15} FAULT   {fault}");
+            }
+        }
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        match self.faults {
+            0 => Ok(()),
+            1 => anyhow::bail!("1 fault"),
+            count => anyhow::bail!("{count} faults"),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What all calls have in common: a log id, the caller's address, and bodies read within limits.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State as With};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::Instrument;
+use wire::LogId;
+
+use crate::state::State;
+
+/// The log id of a call: in its answer, in its header, and in each of its log lines.
+#[derive(Clone, Debug)]
+pub(crate) struct CallId(LogId);
+
+impl std::fmt::Display for CallId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CallId {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        // The middleware below has put it there; a route outside of it has none to tell.
+        Ok(parts.extensions.get().cloned().unwrap_or_else(|| Self(LogId::new(0, [0; 10]))))
+    }
+}
+
+/// Gives the call its log id, opens the span that carries it, and counts the answer.
+pub(crate) async fn identify(With(state): With<State>, mut request: Request, next: Next) -> Response {
+    let platform = &state.platform;
+    let begun = platform.now();
+    let id = CallId(LogId::new(begun.0, platform.random.bytes()));
+    request.extensions_mut().insert(id.clone());
+    // The path only: queries carry codes and states.
+    let span = tracing::info_span!("call", log_id = %id, method = %request.method(), path = request.uri().path());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    let took_ms = u64::try_from(platform.now().since(begun).as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::info!(status, took_ms, "answered"));
+    metrics::counter!("portward_http_requests_total", "status" => status.to_string()).increment(1);
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(wire::LOG_ID_HEADER, value);
+    }
+    response
+}
+
+/// Who calls: the other end of the connection, or whom a proxy that we trust names as the last before it.
+pub(crate) fn caller(state: &State, parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip().to_canonical();
+    if !state.trusted_proxies.contains(&peer) {
+        return Some(peer);
+    }
+    let named = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let chain: Vec<IpAddr> = named.flat_map(|list| list.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
+    chain.into_iter().rev().find(|address| !state.trusted_proxies.contains(address)).or(Some(peer))
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadBody {
+    /// Longer than the limit.
+    TooLarge,
+    /// The connection broke.
+    Broken,
+}
+
+/// Reads a body of at most `limit` bytes; one that says it is longer is not read at all.
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, BadBody> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(BadBody::TooLarge);
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(fault) if fault.is::<LengthLimitError>() => Err(BadBody::TooLarge),
+        Err(_) => Err(BadBody::Broken),
+    }
+}
+
+/// The media type of the body, in lower case and without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or("?");
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}

@@ -1,0 +1,153 @@
+//! Consent: one question, each scope with its own switch, two equal buttons.
+
+use archive::catalogue::{ALL_DATA, Sensitivity};
+use axum::extract::{Request, State as With};
+use axum::http::StatusCode;
+use axum::response::Response;
+use platform::people::Person;
+use wire::{Scope, ScopeKind, ScopeSet};
+
+use super::view::{ConsentPage, ScopeChoice, Stop, StopPage, Term};
+use super::{Page, app_view, redirect, session};
+use crate::api::Params;
+use crate::api::authorize::{self, Asked, Refused};
+use crate::http::{self, CallId};
+use crate::state::State;
+
+const BODY_LIMIT: usize = 256 * 1024;
+
+/// The page. Its ticket is the query it was made from, which is checked anew when the decision comes: nothing is kept in between.
+pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Asked, query: &str) -> Response {
+    let page = Page::new(state, page.id).of(person).leading_to(asked.origin());
+    let choices = asked.scopes.iter().filter(|scope| scope.as_str() != wire::BASIC_SCOPE).map(|scope| choice(state, scope));
+    let return_host = url::Url::parse(&asked.redirect_uri).ok();
+    let return_host = return_host.as_ref().map(|url| match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or_default().to_owned(),
+    });
+    page.show(
+        StatusCode::OK,
+        &ConsentPage {
+            shell: page.shell(),
+            ticket: query.to_owned(),
+            not_you: session::sign_in_path(&format!("/v2/auth/authorize/?{query}")),
+            app: app_view(&asked.app),
+            return_host: return_host.unwrap_or_default(),
+            scopes: choices.collect(),
+            ends: None,
+            archive_life: days(state.platform.settings.requests.kept.0),
+        },
+    )
+}
+
+fn days(span: std::time::Duration) -> String {
+    match span.as_secs() / 86_400 {
+        0 => format!("{} hours", (span.as_secs() / 3600).max(1)),
+        1 => "one day".into(),
+        4 => "four days".into(),
+        days => format!("{days} days"),
+    }
+}
+
+/// A scope in plain words.
+fn choice(state: &State, scope: &Scope) -> ScopeChoice {
+    let (title, holds, sensitive) = words(state, scope);
+    let term = match scope.kind() {
+        ScopeKind::Single => Term::Once,
+        ScopeKind::Ongoing => Term::Ongoing,
+        ScopeKind::Plain => Term::Connected,
+    };
+    ScopeChoice { name: scope.as_str().to_owned(), title, holds, term, sensitive }
+}
+
+/// Title, what it holds, and whether it is sensitive: from the catalogue for its families, from here for user info.
+pub(super) fn words(state: &State, scope: &Scope) -> (String, Vec<(String, String)>, bool) {
+    let own = |title: &str, text: &str| (title.to_owned(), vec![(title.to_owned(), text.to_owned())], false);
+    match scope.as_str() {
+        wire::BASIC_SCOPE => own("Your basic profile", "Your display name and picture, and an identifier that only the app sees."),
+        "user.info.profile" => own("More of your profile", "Your user name, your biography, links to your profile, and whether you are verified."),
+        "user.info.stats" => own("Your numbers", "How many people follow you, how many you follow, your likes and your videos."),
+        _ => {
+            let categories: Vec<_> =
+                state.platform.catalogue.categories().iter().filter(|category| category.scope == scope.family()).collect();
+            let english = |texts: &archive::catalogue::Texts| texts.get("en").unwrap_or_default().to_owned();
+            let holds: Vec<_> = categories.iter().map(|category| (english(&category.title), english(&category.text))).collect();
+            let titles: Vec<&str> = holds.iter().map(|(title, _)| title.as_str()).collect();
+            let sensitive = categories.iter().any(|category| category.sensitivity == Sensitivity::Sensitive || category.name == ALL_DATA);
+            (joined(&titles), holds, sensitive)
+        }
+    }
+}
+
+/// `Your posts and your profile`
+fn joined(titles: &[&str]) -> String {
+    let lower = |title: &str| title.strip_prefix("Your ").map_or_else(|| title.to_owned(), |rest| format!("your {rest}"));
+    match titles {
+        [] => "Data".to_owned(),
+        [only] => (*only).to_owned(),
+        [first, middle @ .., last] => {
+            let mut text = (*first).to_owned();
+            for title in middle {
+                text.push_str(", ");
+                text.push_str(&lower(title));
+            }
+            format!("{text} and {}", lower(last))
+        }
+    }
+}
+
+/// `POST /consent`
+pub(super) async fn decide(With(state): With<State>, id: CallId, request: Request) -> Response {
+    let page = Page::new(&state, &id);
+    let (parts, body) = request.into_parts();
+    if http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
+        return page.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
+        Ok(Ok(params)) => params,
+        Ok(Err(_)) | Err(http::BadBody::Broken) => return page.problem(StatusCode::BAD_REQUEST),
+        Err(http::BadBody::TooLarge) => return page.problem(StatusCode::PAYLOAD_TOO_LARGE),
+    };
+    let (Ok(Some(ticket)), Ok(Some(decision))) = (params.get("ticket"), params.get("decision")) else {
+        return page.problem(StatusCode::BAD_REQUEST);
+    };
+    let asked = match Asked::read(&state, ticket).await {
+        Ok(asked) => asked,
+        Err(Refused::Fault(fault)) => return page.fault(&fault),
+        // The app or its registration changed while the page was open.
+        Err(Refused::Faulty(faulty)) => return page.oauth_error(&faulty),
+    };
+    let person = match session::person(&state, &parts.headers).await {
+        Ok(Some(person)) => person,
+        Ok(None) => return redirect(&session::sign_in_path(&format!("/v2/auth/authorize/?{ticket}"))),
+        Err(fault) => return page.fault(&fault),
+    };
+    match decision {
+        "deny" => {
+            tracing::info!(app_id = asked.app.app_id, person_id = person.person_id, "consent denied");
+            redirect(&asked.denied("user cancelled the authorization"))
+        }
+        "allow" => {
+            let chosen: Vec<&str> = params.all("scope").collect();
+            // What was not asked for cannot be granted, whatever the form says; the basic scope comes with any sign-in.
+            let granted: ScopeSet = asked
+                .scopes
+                .iter()
+                .filter(|scope| scope.as_str() == wire::BASIC_SCOPE || chosen.contains(&scope.as_str()))
+                .cloned()
+                .collect();
+            let eligibility = &state.platform.settings.eligibility;
+            let portability = granted.iter().any(Scope::is_portability);
+            if portability && eligibility.at_consent && !eligibility.holds(&person.region) {
+                let stop = Stop::NotEligible { regions: "the European Economic Area and the United Kingdom".into() };
+                let app = Some(app_view(&asked.app));
+                let back = asked.denied("data portability is not available to this user in their region");
+                let page = page.of(&person);
+                let stop = StopPage { shell: page.shell(), stop, app, return_url: Some(back), log_id: page.log_id() };
+                return page.show(StatusCode::FORBIDDEN, &stop);
+            }
+            authorize::allow(&state, &page, &person, &asked, &granted).await
+        }
+        _ => page.problem(StatusCode::BAD_REQUEST),
+    }
+}

@@ -1,0 +1,163 @@
+//! The pages that people see: sign-in, consent, connections, and what is said when something is wrong.
+
+pub(crate) mod connections;
+pub(crate) mod consent;
+mod home;
+pub(crate) mod session;
+mod sign_in;
+pub(crate) mod view;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use platform::Fault;
+use platform::people::Person;
+use tower_http::csrf::CsrfLayer;
+
+use crate::api::authorize::Faulty;
+use crate::http::CallId;
+use crate::state::State;
+
+/// The routes of the pages. Forms are taken from our own pages only.
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/callback", get(home::callback))
+        .route(view::SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
+        .route(view::SIGN_OUT, post(sign_in::sign_out))
+        .route(view::CONSENT, post(consent::decide))
+        .route(view::CONNECTIONS, get(connections::show))
+        .route(view::WITHDRAW, post(connections::withdraw))
+        .layer(CsrfLayer::new().with_rejection_response(|_| StatusCode::FORBIDDEN.into_response()))
+        .route("/assets/{name}", get(home::asset))
+        .route("/avatars/{name}", get(home::avatar))
+}
+
+/// What every page needs.
+pub(crate) struct Page<'a> {
+    state: &'a State,
+    id: &'a CallId,
+    person: Option<&'a Person>,
+    form_origin: Option<String>,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn new(state: &'a State, id: &'a CallId) -> Self {
+        Self { state, id, person: None, form_origin: None }
+    }
+
+    /// For somebody who is signed in.
+    pub(crate) fn of(self, person: &'a Person) -> Self {
+        Self { person: Some(person), ..self }
+    }
+
+    /// Whose form may lead to another origin in the end.
+    pub(crate) fn leading_to(self, origin: String) -> Self {
+        Self { form_origin: Some(origin), ..self }
+    }
+
+    pub(crate) fn shell(&self) -> view::Shell {
+        view::Shell {
+            brand: Arc::clone(&self.state.brand),
+            banner: self.state.banner.clone(),
+            signed_in: self.person.map(|person| person.display_name.clone()),
+        }
+    }
+
+    pub(crate) fn log_id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// A page with its headers (`client-rules.md` 35).
+    pub(crate) fn show(&self, status: StatusCode, page: &impl Template) -> Response {
+        let body = match page.render() {
+            Ok(body) => body,
+            Err(fault) => {
+                tracing::error!(%fault, "a page cannot be rendered");
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+        };
+        let mut policy = "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'".to_owned();
+        if let Some(origin) = self.form_origin.as_deref().filter(|origin| origin.starts_with("http")) {
+            policy.push(' ');
+            policy.push_str(origin);
+        }
+        policy.push_str("; base-uri 'none'; frame-ancestors 'none'");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert("x-frame-options", HeaderValue::from_static("DENY"));
+        if self.state.is_secure() {
+            headers.insert("strict-transport-security", HeaderValue::from_static("max-age=31536000"));
+        }
+        response
+    }
+
+    pub(crate) fn problem(&self, status: StatusCode) -> Response {
+        let problem = view::Problem::of_status(status.as_u16());
+        self.show(status, &view::ProblemPage { shell: self.shell(), problem, log_id: self.log_id() })
+    }
+
+    pub(crate) fn fault(&self, fault: &Fault) -> Response {
+        tracing::error!(%fault, "page failed");
+        self.problem(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn oauth_error(&self, faulty: &Faulty) -> Response {
+        let faults = faulty.faults.iter().map(|fault| view::ParameterFault {
+            parameter: fault.parameter.to_owned(),
+            problem: fault.problem.clone(),
+            cure: fault.cure.to_owned(),
+        });
+        let page = view::OAuthErrorPage {
+            shell: self.shell(),
+            app_name: faulty.app_name.clone(),
+            error: faulty.error.as_str().to_owned(),
+            faults: faults.collect(),
+            log_id: self.log_id(),
+        };
+        self.show(StatusCode::BAD_REQUEST, &page)
+    }
+}
+
+/// Sends a browser elsewhere by GET.
+pub(crate) fn redirect(to: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    match HeaderValue::from_str(to) {
+        Ok(to) => headers.insert(LOCATION, to),
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// How an app is shown to people.
+pub(crate) fn app_view(app: &platform::apps::App) -> view::App {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    view::App {
+        name: app.name.clone(),
+        icon_url: some(&app.icon_url),
+        description: app.description.clone(),
+        organisation: None,
+        terms_url: some(&app.terms_url),
+        privacy_url: some(&app.privacy_url),
+    }
+}
+
+/// A time as pages tell it.
+pub(crate) fn moment(at: platform::Millis) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
+}

@@ -1,0 +1,45 @@
+//! The session cookie.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use platform::people::{self, Person};
+use platform::Fault;
+
+use super::view;
+use crate::state::State;
+
+/// Over TLS the cookie is bound to this host and path by its prefix.
+fn name(state: &State) -> &'static str {
+    if state.is_secure() { "__Host-portward" } else { "portward" }
+}
+
+/// The token of the cookie, if there is one.
+pub(super) fn token(state: &State, headers: &HeaderMap) -> Option<String> {
+    let jar = axum_extra::extract::CookieJar::from_headers(headers);
+    jar.get(name(state)).map(|cookie| cookie.value().to_owned())
+}
+
+/// Who is signed in.
+pub(crate) async fn person(state: &State, headers: &HeaderMap) -> Result<Option<Person>, Fault> {
+    match token(state, headers) {
+        Some(token) if token.len() <= 100 => people::of_session(&state.platform, &token).await,
+        _ => Ok(None),
+    }
+}
+
+/// Puts the cookie, or takes it away.
+pub(super) fn set(state: &State, mut response: Response, token: Option<&str>) -> Response {
+    let secure = if state.is_secure() { "; Secure" } else { "" };
+    let age = if token.is_some() { state.platform.settings.sign_in.session.0.as_secs() } else { 0 };
+    let cookie = format!("{}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}", name(state), token.unwrap_or_default());
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The sign-in page, and where to go from there.
+pub(crate) fn sign_in_path(next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("{}?next={next}", view::SIGN_IN)
+}

@@ -1,0 +1,157 @@
+//! The roles that run until they are told to stop: `serve` and `worker`; and `migrate`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use platform::db::SchemaState;
+use platform::{Db, Platform};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+use crate::serve;
+use crate::state::{self, State};
+
+/// `portward serve`
+pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
+    let config = Config::read(file)?;
+    start_log(&config)?;
+    let db = state::open_store(&config).await?;
+    prepare_schema(&db, config.store.migrate).await?;
+    let platform = Arc::new(state::open_platform(&config, db).await?);
+    let house = House::open(config, platform, None).await?;
+    tracing::info!(address = %house.public_address, url = house.base_url, ops = %house.ops_address, "serving");
+    house.run(serve::asked_to_stop()).await
+}
+
+/// `portward worker`
+pub(crate) async fn worker(file: &Path) -> anyhow::Result<()> {
+    let config = Config::read(file)?;
+    start_log(&config)?;
+    let db = state::open_store(&config).await?;
+    prepare_schema(&db, config.store.migrate).await?;
+    let platform = Arc::new(state::open_platform(&config, db).await?);
+    let stop = CancellationToken::new();
+    let work = tokio::spawn(platform::jobs::run(Arc::clone(&platform), stop.clone()));
+    serve::asked_to_stop().await;
+    stop.cancel();
+    work.await?;
+    platform.db.close().await;
+    Ok(())
+}
+
+/// `portward migrate`
+pub(crate) async fn migrate(file: &Path) -> anyhow::Result<()> {
+    let config = Config::read(file)?;
+    let db = state::open_store(&config).await?;
+    match db.schema().await? {
+        SchemaState::Current => println!("The schema is current."),
+        SchemaState::Behind(count) => {
+            db.migrate().await?;
+            println!("{count} migration{} run; the schema is current.", if count == 1 { "" } else { "s" });
+        }
+        // `migrate` tells what is wrong with it.
+        SchemaState::Ahead(_) => db.migrate().await?,
+    }
+    db.close().await;
+    Ok(())
+}
+
+/// Migrates, or refuses to go on, as the operator has set.
+async fn prepare_schema(db: &Db, migrate: bool) -> anyhow::Result<()> {
+    match db.schema().await? {
+        SchemaState::Current => Ok(()),
+        SchemaState::Behind(count) if !migrate => {
+            anyhow::bail!("the store lacks {count} migrations, and store.migrate is off: run `portward migrate` first")
+        }
+        SchemaState::Behind(_) | SchemaState::Ahead(_) => Ok(db.migrate().await?),
+    }
+}
+
+/// Begins to log to standard error: standard output belongs to the commands' own results.
+pub(crate) fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log.level).with_context(|| format!("log.level {:?}", config.log.level))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|fault| anyhow::anyhow!("logging cannot be started: {fault}"))
+}
+
+/// A gateway with its listeners bound, ready to be run.
+pub(crate) struct House {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) public_address: SocketAddr,
+    pub(crate) ops_address: SocketAddr,
+    /// How others reach us; no slash at the end.
+    pub(crate) base_url: String,
+    state: State,
+    public: TcpListener,
+    ops: TcpListener,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    grace: std::time::Duration,
+    metrics: PrometheusHandle,
+}
+
+impl House {
+    pub(crate) async fn open(config: Config, platform: Arc<Platform>, banner: Option<String>) -> anyhow::Result<Self> {
+        let bind = async |key: &str, address: SocketAddr| {
+            TcpListener::bind(address).await.with_context(|| format!("{key} {address} cannot be listened at"))
+        };
+        let public = bind("server.listen", config.server.listen).await?;
+        let ops = bind("server.ops_listen", config.server.ops_listen).await?;
+        let (public_address, ops_address) = (public.local_addr()?, ops.local_addr()?);
+        let tls = match (&config.tls.cert, &config.tls.key) {
+            (Some(cert), Some(key)) => Some(serve::tls(&config.path(cert), &config.path(key))?),
+            (None, None) => None,
+            _ => anyhow::bail!("tls.cert and tls.key are needed together"),
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        // Nobody can call "any address" back.
+        let host = if public_address.ip().is_unspecified() { "localhost".to_owned() } else { host(public_address) };
+        let local = format!("{scheme}://{host}:{}", public_address.port());
+        let base_url = config.server.public_url.clone().unwrap_or(local);
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        // A second recorder in one process (tests) keeps the first.
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let _ = metrics::set_global_recorder(recorder);
+        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner)?;
+        let grace = config.server.stop_within.0;
+        Ok(Self { platform, public_address, ops_address, base_url, state, public, ops, tls, grace, metrics })
+    }
+
+    /// Serves and works until `until` resolves, then ends in order: no new calls, no new jobs, then what runs.
+    pub(crate) async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let stop = CancellationToken::new();
+        let rooms = TaskTracker::new();
+        let public = serve::public(self.state.clone());
+        rooms.spawn(serve::serve(self.public, public, self.tls, stop.clone(), self.grace));
+        rooms.spawn(platform::jobs::run(Arc::clone(&self.platform), stop.clone()));
+        let ops = serve::ops(self.state, self.metrics, stop.clone());
+        let ops_stop = CancellationToken::new();
+        let ops = tokio::spawn(serve::serve(self.ops, ops, None, ops_stop.clone(), std::time::Duration::from_secs(1)));
+        until.await;
+        tracing::info!("stopping");
+        stop.cancel();
+        rooms.close();
+        rooms.wait().await;
+        ops_stop.cancel();
+        ops.await?;
+        self.platform.db.close().await;
+        Ok(())
+    }
+}
+
+fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}

@@ -1,0 +1,131 @@
+//! What every handler shares.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use archive::catalogue::Catalogue;
+use archive::source::Sources;
+use platform::failures::Failures;
+use platform::people::{Directory, SignIn};
+use platform::{Clock, Db, Platform, Random, keys, quotas, vault, webhooks};
+
+use crate::config::Config;
+use crate::pages::view;
+
+/// Handlers hold it by a cheap clone.
+#[derive(Clone, Debug)]
+pub(crate) struct State(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) sign_in: SignIn,
+    pub(crate) brand: Arc<view::Brand>,
+    pub(crate) accent: String,
+    /// Without a slash at the end.
+    pub(crate) base_url: String,
+    /// `None`, or what a strip above every page says.
+    pub(crate) banner: Option<String>,
+    pub(crate) user_info_strict: bool,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) limits: Limits,
+}
+
+/// Limits on failures.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// By account, at sign-in.
+    pub(crate) accounts: Failures,
+    /// By address, at sign-in.
+    pub(crate) addresses: Failures,
+    /// By app, at the token endpoint.
+    pub(crate) apps: Failures,
+}
+
+impl std::ops::Deref for State {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl State {
+    pub(crate) fn new(config: &Config, platform: Arc<Platform>, base_url: String, banner: Option<String>) -> anyhow::Result<Self> {
+        let sign_in = &platform.settings.sign_in;
+        let window = sign_in.window.0;
+        let limits = Limits {
+            accounts: Failures::new(sign_in.failures_per_account, window),
+            addresses: Failures::new(sign_in.failures_per_address, window),
+            apps: Failures::new(platform.settings.tokens.failures_per_minute, std::time::Duration::from_secs(60)),
+        };
+        let pair = |link: &crate::config::Link| (link.label.clone(), link.url.clone());
+        let brand = view::Brand {
+            name: config.brand.name.clone(),
+            logo_url: config.brand.logo_url.clone(),
+            legal: config.brand.legal.iter().map(pair).collect(),
+            support: config.brand.support.as_ref().map(pair),
+        };
+        if let Some(accent) = &config.brand.accent {
+            anyhow::ensure!(view::brand_css(accent).is_some(), "brand.accent {accent:?} is not a colour: write one such as #0a6a6e");
+        }
+        let trusted_proxies = config.server.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        Ok(Self(Arc::new(Shared {
+            platform,
+            sign_in: SignIn::Directory(Directory::default()),
+            brand: Arc::new(brand),
+            accent: config.brand.accent.clone().unwrap_or_else(|| view::DEFAULT_ACCENT.to_owned()),
+            base_url,
+            banner,
+            user_info_strict: config.user_info.strict,
+            trusted_proxies: trusted_proxies.context("server.trusted_proxies holds addresses such as 10.0.0.1")?,
+            limits,
+        })))
+    }
+
+    /// Whether people reach us over TLS, so that cookies can be kept to it.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.base_url.starts_with("https://")
+    }
+}
+
+/// Opens the metadata store, as `store.url` says.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Db> {
+    let url = config.store_url()?;
+    if let Some(folder) = url.strip_prefix("sqlite:").map(std::path::Path::new).and_then(std::path::Path::parent) {
+        std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    Ok(Db::open(&url, config.store.connections).await?)
+}
+
+/// Builds the platform from the configuration, on a store whose schema is as it should be.
+pub(crate) async fn open_platform(config: &Config, db: Db) -> anyhow::Result<Platform> {
+    let catalogue = Catalogue::load(&config.catalog_file())?;
+    open_platform_with(config, db, catalogue).await
+}
+
+/// As [`open_platform`], with a catalogue that was loaded before.
+pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catalogue) -> anyhow::Result<Platform> {
+    let (clock, random) = (Clock::System, Random::system());
+    let keys = keys::Keys::open(&config.key_file(), &random, clock.now())?;
+    let folder = config.catalog_file();
+    let sources = Sources::open(&catalogue, folder.parent().unwrap_or(&config.folder)).await?;
+    let scratch = config.scratch_folder();
+    std::fs::create_dir_all(&scratch).with_context(|| format!("the scratch folder {}", scratch.display()))?;
+    let settings = config.settings();
+    let outbound = webhooks::Outbound::new(&settings.webhooks)?;
+    Ok(Platform {
+        db,
+        clock,
+        random,
+        keys,
+        vault: vault::Vault::folder(&config.vault_folder())?,
+        catalogue: Arc::new(catalogue),
+        sources: Arc::new(sources),
+        quotas: quotas::Quotas::default(),
+        settings,
+        outbound,
+        scratch,
+        progress: platform::export::Running::default(),
+    })
+}
