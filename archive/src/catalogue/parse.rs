@@ -255,7 +255,7 @@ fn read_category(table: Table<'_, '_, '_>) -> Option<Category> {
         }
     }
     if let Some(scope) = &scope
-        && wire::Scope::parse(&format!("{}.single", scope.value)).is_err()
+        && (wire::Scope::parse(&format!("{}.single", scope.value)).is_err() || scope.value.ends_with(".single") || scope.value.ends_with(".ongoing"))
     {
         table.file.fault_at(
             &scope.place,

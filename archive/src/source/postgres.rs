@@ -211,6 +211,7 @@ fn wrapped(sql: &str, casts: &[Cast]) -> String {
         .map(|(column, cast)| match cast {
             Cast::None => column.clone(),
             Cast::Text => format!("{column}::text"),
+            Cast::Output => format!("to_jsonb({column}) #>> '{{}}'"),
             Cast::Json => format!("to_jsonb({column})::text"),
         })
         .collect();

@@ -20,8 +20,10 @@ mod oid {
     pub(super) const TEXT: u32 = 25;
     pub(super) const OID: u32 = 26;
     pub(super) const JSON: u32 = 114;
+    pub(super) const CIDR: u32 = 650;
     pub(super) const FLOAT4: u32 = 700;
     pub(super) const FLOAT8: u32 = 701;
+    pub(super) const INET: u32 = 869;
     pub(super) const BPCHAR: u32 = 1042;
     pub(super) const VARCHAR: u32 = 1043;
     pub(super) const DATE: u32 = 1082;
@@ -63,6 +65,8 @@ pub(super) enum Form {
 pub(super) enum Cast {
     None,
     Text,
+    /// Text as the type itself writes it, where the cast to text adds something: `10.0.0.1`, not `10.0.0.1/32`.
+    Output,
     Json,
 }
 
@@ -85,6 +89,7 @@ pub(super) fn form(info: &PgTypeInfo) -> (Form, Cast) {
         oid::TIMESTAMP | oid::TIMESTAMPTZ => (Form::Timestamp, Cast::None),
         oid::DATE => (Form::Date, Cast::None),
         oid::NUMERIC => (Form::Number, Cast::Text),
+        oid::INET | oid::CIDR => (Form::Text, Cast::Output),
         oid::RECORD => (Form::Json, Cast::Json),
         _ => match info.kind() {
             PgTypeKind::Array(_) | PgTypeKind::Composite(_) => (Form::Json, Cast::Json),

@@ -313,10 +313,11 @@ impl Turn<'_> {
         let read = within(spec.statement_timeout, "statement_timeout", reading.read(section, subject, rows));
         match &mut self.snapshot {
             None => read.await,
+            // The deadline first: a source that always has a row would leave it no share of the task's time.
             Some(deadline) => tokio::select! {
                 biased;
-                result = read => result,
                 () = deadline.as_mut() => Err(Failure::Timeout("max_snapshot")),
+                result = read => result,
             },
         }
     }
