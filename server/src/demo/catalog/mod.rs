@@ -37,6 +37,7 @@ pub(crate) enum Source<'a> {
     /// A SQLite file; a relative path counts from the folder that the sources are opened with.
     Sqlite(&'a Path),
     /// A PostgreSQL database, by URL.
+    #[allow(dead_code, reason = "no command points the shipped catalogue at PostgreSQL yet; the tests of both engines do")]
     Postgres(&'a str),
 }
 

@@ -107,15 +107,6 @@ impl Person {
     pub(super) fn likes_received(&self) -> u64 {
         self.rows.posts * 37 + self.rows.followers * 3
     }
-
-    pub(super) fn used(&self) -> bool {
-        self.size != Size::Empty
-    }
-
-    /// Countries whose exports carry the most recent location.
-    pub(super) fn located(&self) -> bool {
-        self.used()
-    }
 }
 
 macro_rules! volumes {
