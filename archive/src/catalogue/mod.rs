@@ -20,6 +20,9 @@ use crate::subject::SubjectType;
 /// The category of this name takes every section, and its scope covers every category.
 pub const ALL_DATA: &str = "all_data";
 
+/// The files that a pattern of `include` names, each with its name and text, or what is wrong.
+pub type Included = Result<Vec<(String, String)>, String>;
+
 /// What can be exported, and for which categories and scopes.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
@@ -51,7 +54,7 @@ impl Catalogue {
     pub fn parse(
         name: &str,
         text: &str,
-        include: &mut dyn FnMut(&str) -> Result<Vec<(String, String)>, String>,
+        include: &mut dyn FnMut(&str) -> Included,
     ) -> Result<Self, CatalogueError> {
         parse::catalogue(name, text, include)
     }
@@ -505,7 +508,7 @@ impl fmt::Display for CatalogueError {
 impl std::error::Error for CatalogueError {}
 
 /// The files that a pattern of `include` names: a path below the catalogue's folder, with `*` in its last part only.
-fn included(base: &Path, pattern: &str) -> Result<Vec<(String, String)>, String> {
+fn included(base: &Path, pattern: &str) -> Included {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     if folder.contains('*') {
         return Err("`*` may stand in the file's name only, not in a folder's".to_owned());

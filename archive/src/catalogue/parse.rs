@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::{At, File, Table};
 use super::{
-    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Field, FieldKind, Owner, Part, Query, Section, Sensitivity, Shape,
+    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Field, FieldKind, Included, Owner, Part, Query, Section, Sensitivity, Shape,
     Snapshot, SourceSpec, Template, Texts, TimeField, TimeFormat, TimeFrom, rules,
 };
 use crate::subject::SubjectType;
@@ -21,7 +21,7 @@ const MAX_FILE: usize = 16 << 20;
 pub(super) fn catalogue(
     name: &str,
     text: &str,
-    include: &mut dyn FnMut(&str) -> Result<Vec<(String, String)>, String>,
+    include: &mut dyn FnMut(&str) -> Included,
 ) -> Result<Catalogue, CatalogueError> {
     let faults = RefCell::new(Vec::new());
     let mut draft = Draft::default();
@@ -76,7 +76,7 @@ impl Draft {
         &mut self,
         name: &str,
         text: &str,
-        include: &mut dyn FnMut(&str) -> Result<Vec<(String, String)>, String>,
+        include: &mut dyn FnMut(&str) -> Included,
         faults: &RefCell<Vec<Fault>>,
     ) {
         let file = File::new(name, text, faults);

@@ -118,7 +118,7 @@ async fn sqlite_values_by_their_own_type() {
     let (made, summary) = db.export(&catalogue, "activity", "1", DataFormat::Json).await.unwrap();
     assert_eq!(
         made.json(),
-        r#"{"L":[{"V":null},{"V":1},{"V":1.5},{"V":"Infinity"},{"V":"text"},{"V":"AP8="},{"V":"a�b"},{"V":"-Infinity"}]}"#.replace('�', "\u{fffd}")
+        "{\"L\":[{\"V\":null},{\"V\":1},{\"V\":1.5},{\"V\":\"Infinity\"},{\"V\":\"text\"},{\"V\":\"AP8=\"},{\"V\":\"a\u{fffd}b\"},{\"V\":\"-Infinity\"}]}"
     );
     assert_eq!(summary.sections[0].repaired, 1);
 }

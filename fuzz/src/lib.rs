@@ -1,0 +1,115 @@
+//! Everything that parses outsiders' bytes, one plain function a target: it takes any bytes and must not panic.
+//!
+//! `cargo nextest run -p portward-fuzz` runs each target on its corpus (`corpus/NAME/`) and on a bounded number of inputs made from it.
+//! A new target is a function here and a line in [`TARGETS`]. Where cargo-fuzz is at hand, its `fuzz_target!` calls the same functions.
+
+use std::io::Cursor;
+
+/// A function that must not panic, and where its corpus is.
+pub struct Target {
+    /// The name, which is also the corpus' folder.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[Target { name: "catalogue", run: catalogue }, Target { name: "archive", run: archive }];
+
+/// The catalogue file, which an operator writes; its query scanner comes with it.
+pub fn catalogue(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let include = |pattern: &str| match pattern {
+        // A catalogue that includes itself is one file, not endless.
+        "self.toml" => Ok(vec![("self.toml".to_owned(), text.to_string())]),
+        _ => Err("there is none".to_owned()),
+    };
+    match archive::catalogue::Catalogue::parse("catalog.toml", &text, &mut { include }) {
+        Ok(catalogue) => {
+            let _ = catalogue.sections_of(&["all_data"]).count();
+        }
+        Err(error) => assert!(!error.to_string().is_empty(), "a refusal without a word"),
+    }
+}
+
+/// An archive, which anybody may hand to `portward archive verify`.
+pub fn archive(bytes: &[u8]) {
+    if let Err(error) = archive::read::inspect_reader(Cursor::new(bytes), None) {
+        assert!(!error.to_string().is_empty(), "a refusal without a word");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{TARGETS, Target};
+
+    /// Inputs made for each target beside its corpus; they take a few seconds in a debug build.
+    const INPUTS: u64 = 1_500;
+
+    /// A small generator with a fixed seed: a failure is found again.
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        fn below(&mut self, limit: usize) -> usize {
+            (self.roll() % limit.max(1) as u64) as usize
+        }
+    }
+
+    fn corpus(target: &Target) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
+        let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        assert!(!paths.is_empty(), "{} is empty", folder.display());
+        paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    fn change(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
+        const INTERESTING: &[&[u8]] = &[b"\0", b"\xff\xff\xff\xff", b"\"", b"\\", b"\n", b"[[", b"]]", b"{", b"'", b"$$", b"/*", b":subject", b"PK\x01\x02", b"PK\x05\x06"];
+        let at = dice.below(bytes.len() + 1);
+        match dice.below(6) {
+            0 => bytes.truncate(at),
+            1 if at < bytes.len() => bytes[at] = dice.roll() as u8,
+            2 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+            3 => {
+                let (from, length) = (dice.below(other.len()), dice.below(40));
+                let piece: Vec<u8> = other.iter().skip(from).take(length).copied().collect();
+                bytes.splice(at..at, piece);
+            }
+            4 => {
+                let end = bytes.len().min(at + dice.below(20));
+                bytes.drain(at..end);
+            }
+            _ => {
+                bytes.splice(at..at, INTERESTING[dice.below(INTERESTING.len())].iter().copied());
+            }
+        }
+    }
+
+    #[test]
+    fn no_target_panics() {
+        for target in TARGETS {
+            let corpus = corpus(target);
+            for input in &corpus {
+                (target.run)(input);
+            }
+            let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+            for _ in 0..INPUTS {
+                let mut input = corpus[dice.below(corpus.len())].clone();
+                for _ in 0..=dice.below(4) {
+                    let other = &corpus[dice.below(corpus.len())];
+                    change(&mut input, other, &mut dice);
+                }
+                (target.run)(&input);
+            }
+        }
+    }
+}
