@@ -153,6 +153,7 @@ fn every_moment_lies_within_three_years_and_the_delicate_ones_are_there() {
         })
         .unwrap();
     assert!(first >= from && last < plan.now, "{first} {last}");
+    assert!(number(&db, "select max(ended_at) from live_rooms") < plan.now);
     for moment in super::draw::DELICATE {
         let at = moment.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let times = "select watched_at as at from watch_history union all select liked_at from likes union all select saved_at from favorite_videos

@@ -6,6 +6,8 @@ use super::people::{FRIENDS, Person, Volumes, cast, friend};
 use super::words;
 
 const YEAR: i64 = 365 * 86_400_000;
+/// Longer than a live room or a sitting lasts: what begins this long before now also ends before now.
+const MARGIN: i64 = 3 * 3_600_000;
 /// Ids of the crowd start here, out of the way of the cast.
 const CROWD: i64 = 1_000_001;
 
@@ -51,7 +53,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: &Plan) -> World {
-        let span = Span::new(plan.now - 3 * YEAR, plan.now);
+        let span = Span::new(plan.now - 3 * YEAR, plan.now - MARGIN);
         let people = cast(plan);
         // A prime number, so that a stride through the crowd meets everybody before it meets anybody twice.
         let crowd = if plan.heavy_rows > 1_000_000 { 10_007 } else { 2_003 };

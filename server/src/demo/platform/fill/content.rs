@@ -79,7 +79,7 @@ pub(in crate::demo::platform) fn watch_history(w: &World, out: Out) -> Result<()
                 at = w.span.moment(&mut dice, nth, rows);
                 left = dice.below(40);
             } else {
-                at = dice.between(at + 3_000, at + 60_000).min(w.span.to - 1);
+                at = dice.between(at + 3_000, at + 60_000);
                 left -= 1;
             }
             let clip = w.seen(&mut dice, at);
