@@ -106,9 +106,18 @@ async fn build(
             let (reason, detail) = (fault.reason().to_owned(), fault.to_string());
             if reason == "owner_mismatch" {
                 metrics::counter!("portward_owner_mismatch_total").increment(1);
-                tracing::error!(request_id = request.request_id, detail, alert = true, "owner_mismatch: a row of somebody else was met; nothing is served");
+                tracing::error!(
+                    request_id = request.request_id,
+                    detail,
+                    alert = true,
+                    "owner_mismatch: a row of somebody else was met; nothing is served"
+                );
             }
-            Ok(if fault.retryable() { Outcome::Retry { reason, detail, after: None } } else { Outcome::GiveUp { reason, detail } })
+            Ok(if fault.retryable() {
+                Outcome::Retry { reason, detail, after: None }
+            } else {
+                Outcome::GiveUp { reason, detail }
+            })
         }
     }
 }
@@ -153,7 +162,11 @@ async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scr
         metrics::counter!("portward_archives_total").increment(1);
         tracing::info!(request_id = request.request_id, size, attempt = attempt.number, "request ready");
     } else {
-        tracing::info!(request_id = request.request_id, attempt = attempt.number, "archive thrown away: the request was cancelled, or another attempt won");
+        tracing::info!(
+            request_id = request.request_id,
+            attempt = attempt.number,
+            "archive thrown away: the request was cancelled, or another attempt won"
+        );
         platform.vault.delete(&object).await?;
     }
     Ok(Outcome::Done)

@@ -12,11 +12,7 @@ use crate::{Fault, Platform, grants, requests};
 /// What is done, and how often.
 pub(crate) fn schedules() -> [(&'static str, Duration, Job); 3] {
     let minutes = |count: u64| Duration::from_secs(count * 60);
-    [
-        ("expire", minutes(1), Job::Expire),
-        ("sweep", minutes(60), Job::Sweep),
-        ("forget", minutes(60), Job::Forget),
-    ]
+    [("expire", minutes(1), Job::Expire), ("sweep", minutes(60), Job::Sweep), ("forget", minutes(60), Job::Forget)]
 }
 
 /// Ends archives whose time is over, and grants that nobody can use.
@@ -50,10 +46,11 @@ pub(crate) async fn sweep(platform: &Platform) -> Result<(), Fault> {
 /// An object that no archive names and that no running attempt may be about to name.
 async fn is_orphan(platform: &Platform, object: &str) -> Result<bool, Fault> {
     let mut tx = platform.db.read().await?;
-    if sql!(tx, optional (i64,), "select request_id from archives where object = $1", object.to_owned())?.is_some() {
+    if sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_some() {
         return Ok(false);
     }
-    let named = object.split_once('/').and_then(|(request, rest)| Some((request.parse().ok()?, rest.split_once('-')?.0.parse().ok()?)));
+    let named =
+        object.split_once('/').and_then(|(request, rest)| Some((request.parse().ok()?, rest.split_once('-')?.0.parse().ok()?)));
     let Some((request_id, attempt)) = named else { return Ok(true) };
     Ok(!requests::is_wanted(platform, request_id, attempt).await?)
 }
@@ -66,7 +63,10 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
     let grants = grants::forget(platform).await?;
     let mut rest = 0;
     for (statement, before) in [
-        ("delete from deliveries where created_at <= $1 and (delivered_at is not null or given_up_at is not null)", now - kept.deliveries.0),
+        (
+            "delete from deliveries where created_at <= $1 and (delivered_at is not null or given_up_at is not null)",
+            now - kept.deliveries.0,
+        ),
         ("delete from jobs where dead_at <= $1", now - kept.dead_jobs.0),
         ("delete from audit where at <= $1", now - kept.audit.0),
         ("delete from app_secrets where retires_at <= $1", Millis(now.0)),

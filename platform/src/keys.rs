@@ -62,7 +62,9 @@ pub enum KeyError {
         cause: io::Error,
     },
     /// A line is not as it should be.
-    #[error("the key file {0} is damaged: each line must hold an id, a key in base64 and a time. Restore it from a backup; without it nothing sealed opens.")]
+    #[error(
+        "the key file {0} is damaged: each line must hold an id, a key in base64 and a time. Restore it from a backup; without it nothing sealed opens."
+    )]
     Damaged(PathBuf),
     /// Others can read it.
     #[error("the key file {0} can be read by others: run chmod 600 on it")]

@@ -281,7 +281,9 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!("{text:?} is not a length of time: write a whole number and ms, s, min, h or d, such as \"90 s\""))
+            de::Error::custom(format!(
+                "{text:?} is not a length of time: write a whole number and ms, s, min, h or d, such as \"90 s\""
+            ))
         })
     }
 }

@@ -127,7 +127,9 @@ impl Vault {
                 hash.update(&chunk);
                 size += chunk.len() as u64;
                 let last = next.is_empty();
-                stream.encrypt_in_place(position, last, b"", &mut chunk).map_err(|_| Fault::Row("a chunk does not seal".into()))?;
+                stream
+                    .encrypt_in_place(position, last, b"", &mut chunk)
+                    .map_err(|_| Fault::Row("a chunk does not seal".into()))?;
                 if sender.blocking_send(chunk.into()).is_err() {
                     return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
                 }
@@ -296,7 +298,13 @@ mod tests {
     }
 
     async fn all(vault: &Vault, key: &ObjectKey, size: u64, range: Range<u64>) -> Result<Vec<u8>, Fault> {
-        vault.read("1/1", key, size, range).try_fold(Vec::new(), |mut all, piece| async move { all.extend(piece); Ok(all) }).await
+        vault
+            .read("1/1", key, size, range)
+            .try_fold(Vec::new(), |mut all, piece| async move {
+                all.extend(piece);
+                Ok(all)
+            })
+            .await
     }
 
     fn key(seed: u64) -> ObjectKey {
@@ -313,7 +321,9 @@ mod tests {
             assert_eq!((put, sha256), (size as u64, hex::encode(Sha256::digest(&bytes))));
             let size = size as u64;
             let chunk = CHUNK as u64;
-            for (from, to) in [(0, size), (0, 1), (size - 1, size), (size / 2, size), (chunk - 1, chunk + 1), (15 * chunk, 17 * chunk - 3)] {
+            for (from, to) in
+                [(0, size), (0, 1), (size - 1, size), (size / 2, size), (chunk - 1, chunk + 1), (15 * chunk, 17 * chunk - 3)]
+            {
                 if from < to && to <= size {
                     let read = all(&vault, &key(1), size, from..to).await.unwrap();
                     assert!(read == bytes[from as usize..to as usize], "{from}..{to} of {size}");

@@ -114,7 +114,9 @@ mod tests {
     fn only_the_same_matches_but_for_the_wildcard_port() {
         let exact = RedirectUri::parse("https://app.example/cb").unwrap();
         assert!(exact.matches("https://app.example/cb"));
-        for other in ["https://app.example/cb/", "https://app.example/CB", "https://app.example/cb?x", "https://app.example.evil/cb"] {
+        for other in
+            ["https://app.example/cb/", "https://app.example/CB", "https://app.example/cb?x", "https://app.example.evil/cb"]
+        {
             assert!(!exact.matches(other), "{other}");
         }
         let any = RedirectUri::parse("http://127.0.0.1:*/cb/").unwrap();

@@ -100,14 +100,14 @@ pub(super) async fn replace_lists(
 
 /// The redirect URIs of an app.
 pub async fn redirects(tx: &mut Tx, app_id: i64) -> Result<Vec<RedirectUri>, Fault> {
-    let rows = sql!(tx, all (String,), "select uri from app_redirects where app_id = $1 order by uri", app_id)?;
-    rows.into_iter().map(|(uri,)| RedirectUri::parse(&uri).map_err(|_| Fault::Row("a redirect URI".into()))).collect()
+    let rows = sql!(tx, values String, "select uri from app_redirects where app_id = $1 order by uri", app_id)?;
+    rows.into_iter().map(|uri| RedirectUri::parse(&uri).map_err(|_| Fault::Row("a redirect URI".into()))).collect()
 }
 
 /// The scopes an app may ask for.
 pub async fn scopes(tx: &mut Tx, app_id: i64) -> Result<ScopeSet, Fault> {
-    let rows = sql!(tx, all (String,), "select scope from app_scopes where app_id = $1 order by scope", app_id)?;
-    rows.into_iter().map(|(scope,)| Scope::parse(&scope).map_err(|_| Fault::Row("a scope".into()))).collect()
+    let rows = sql!(tx, values String, "select scope from app_scopes where app_id = $1 order by scope", app_id)?;
+    rows.into_iter().map(|scope| Scope::parse(&scope).map_err(|_| Fault::Row("a scope".into()))).collect()
 }
 
 pub(super) async fn insert_secret(tx: &mut Tx, secret_id: i64, app_id: i64, sealed: Vec<u8>, now: Millis) -> Result<(), Fault> {
@@ -181,7 +181,7 @@ pub(super) async fn set_override(
 pub async fn overrides(tx: &mut Tx, app_id: i64) -> Result<Vec<(RequestType, i64)>, Fault> {
     Ok(sql!(
         tx,
-        all (RequestType, i64),
+        all(RequestType, i64),
         "select request_type, per_minute from quota_overrides where app_id = $1 order by request_type",
         app_id,
     )?)

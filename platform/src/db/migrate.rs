@@ -29,7 +29,9 @@ pub enum MigrateError {
     #[error("the schema cannot be read: {0}")]
     Read(#[from] sqlx::Error),
     /// A later program has been here.
-    #[error("the store has schema {found}, made by a later Portward; this one knows {known}. Run that later version, or restore a backup.")]
+    #[error(
+        "the store has schema {found}, made by a later Portward; this one knows {known}. Run that later version, or restore a backup."
+    )]
     Ahead {
         /// The store's version.
         found: i64,

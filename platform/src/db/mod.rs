@@ -34,7 +34,10 @@ pub struct Db {
 #[derive(Clone, Debug)]
 enum Engine {
     /// One writer connection, several that only read: an upgrade from reading to writing would fail at once.
-    Sqlite { read: SqlitePool, write: SqlitePool },
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -79,10 +82,8 @@ impl Db {
             .foreign_keys(true)
             .statement_cache_capacity(200);
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(connections.max(1))
-            .connect_with(options.pragma("query_only", "on"))
-            .await?;
+        let read =
+            SqlitePoolOptions::new().max_connections(connections.max(1)).connect_with(options.pragma("query_only", "on")).await?;
         Ok(Engine::Sqlite { read, write })
     }
 
@@ -219,7 +220,7 @@ impl Tx {
 }
 
 /// Runs one SQL text on whichever engine a [`Tx`] is of: `one`, `optional` and `all` give rows of a type, `execute` the number of rows
-/// changed. Placeholders are `$1`, `$2`, ..
+/// changed; `value`, `found` and `values` are the same three for a single column. Placeholders are `$1`, `$2`, ..
 macro_rules! sql {
     ($tx:expr, execute, $sql:expr $(, $bind:expr)* $(,)?) => {
         match $tx.handle() {
@@ -230,6 +231,15 @@ macro_rules! sql {
     ($tx:expr, one $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => { $crate::db::sql!(@ $tx, fetch_one, $row, $sql $(, $bind)*) };
     ($tx:expr, optional $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => { $crate::db::sql!(@ $tx, fetch_optional, $row, $sql $(, $bind)*) };
     ($tx:expr, all $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => { $crate::db::sql!(@ $tx, fetch_all, $row, $sql $(, $bind)*) };
+    ($tx:expr, value $column:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::db::sql!(@ $tx, fetch_one, ($column,), $sql $(, $bind)*).map(|(value,)| value)
+    };
+    ($tx:expr, found $column:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::db::sql!(@ $tx, fetch_optional, ($column,), $sql $(, $bind)*).map(|found| found.map(|(value,)| value))
+    };
+    ($tx:expr, values $column:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::db::sql!(@ $tx, fetch_all, ($column,), $sql $(, $bind)*).map(|rows| rows.into_iter().map(|(value,)| value).collect::<Vec<_>>())
+    };
     (@ $tx:expr, $fetch:ident, $row:ty, $sql:expr $(, $bind:expr)*) => {
         match $tx.handle() {
             $crate::db::Handle::Sqlite(c) => sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.$fetch(c).await,

@@ -48,10 +48,8 @@ pub fn spend(held: &[Held], needs: &[Need]) -> Result<Vec<Scope>, Shortfall> {
 }
 
 fn choose<'a>(held: impl Iterator<Item = &'a Held>, needs: &[Need]) -> Option<Vec<Scope>> {
-    let (ongoing, single): (Vec<&Scope>, Vec<&Scope>) = held
-        .map(|held| &held.scope)
-        .filter(|scope| scope.is_portability())
-        .partition(|scope| scope.kind() == ScopeKind::Ongoing);
+    let (ongoing, single): (Vec<&Scope>, Vec<&Scope>) =
+        held.map(|held| &held.scope).filter(|scope| scope.is_portability()).partition(|scope| scope.kind() == ScopeKind::Ongoing);
     let rest: Vec<&Need> = needs.iter().filter(|need| !ongoing.iter().any(|scope| need.met_by(scope))).collect();
     let Some(first) = rest.first() else { return Some(Vec::new()) };
 

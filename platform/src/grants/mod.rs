@@ -18,8 +18,8 @@ use crate::settings::Preset;
 use crate::{Fault, Platform, pause, requests, webhooks};
 
 pub use consume::{Held, Need, Shortfall, spend};
-pub(crate) use rows::{give_back, spend_on, touch};
 pub use rows::{apps_of, by_id, held, live_of_person};
+pub(crate) use rows::{give_back, spend_on, touch};
 
 words! {
     /// Why a grant ended.
@@ -132,7 +132,12 @@ pub async fn allow(
     let expires_at = now + platform.settings.tokens.code.0;
     rows::insert_code(&mut tx, ids::hash(&code), grant.grant_id, redirect_uri, challenge, expires_at).await?;
     let detail = scopes.to_string();
-    let about = Entry { app: Some(app.app_id), person: Some(person_id), grant: Some(grant.grant_id), ..Entry::new(Actor::Person(person_id), "grant.given") };
+    let about = Entry {
+        app: Some(app.app_id),
+        person: Some(person_id),
+        grant: Some(grant.grant_id),
+        ..Entry::new(Actor::Person(person_id), "grant.given")
+    };
     Entry { detail: &detail, ..about }.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(code)
@@ -405,7 +410,12 @@ async fn close(
     }
     let Some(grant) = rows::by_id(tx, grant_id).await? else { return Ok(None) };
     requests::cancel_of_grant(platform, tx, actor, grant_id, now).await?;
-    let about = Entry { app: Some(grant.app_id), person: Some(grant.person_id), grant: Some(grant_id), ..Entry::new(actor, "grant.ended") };
+    let about = Entry {
+        app: Some(grant.app_id),
+        person: Some(grant.person_id),
+        grant: Some(grant_id),
+        ..Entry::new(actor, "grant.ended")
+    };
     Entry { detail: cause.as_str(), ..about }.write(tx, &platform.random, now).await?;
     Ok(Some(grant))
 }

@@ -48,9 +48,9 @@ pub(super) async fn pseudonym(
         person_id,
         fresh.to_owned(),
     )?;
-    let (pseudonym,) = sql!(
+    let pseudonym = sql!(
         tx,
-        one (String,),
+        value String,
         "select pseudonym from pseudonyms where kind = $1 and holder_id = $2 and person_id = $3",
         kind,
         holder_id,
@@ -62,7 +62,7 @@ pub(super) async fn pseudonym(
 pub(super) async fn union_id(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<Option<String>, Fault> {
     let row = sql!(
         tx,
-        optional (String,),
+        found String,
         "select pseudonym
          from pseudonyms
          join apps on apps.owner_id = pseudonyms.holder_id
@@ -70,7 +70,7 @@ pub(super) async fn union_id(tx: &mut Tx, app_id: i64, person_id: i64) -> Result
         app_id,
         person_id,
     )?;
-    Ok(row.map(|(pseudonym,)| pseudonym))
+    Ok(row)
 }
 
 pub(super) async fn insert(tx: &mut Tx, grant: &Grant, scopes: &ScopeSet) -> Result<(), Fault> {
@@ -112,7 +112,7 @@ pub(crate) async fn touch(tx: &mut Tx, grant_id: i64, now: Millis) -> Result<boo
 pub async fn held(tx: &mut Tx, grant_id: i64) -> Result<Vec<Held>, Fault> {
     let rows = sql!(
         tx,
-        all (String, Option<i64>),
+        all(String, Option<i64>),
         "select scope, spent_on from grant_scopes where grant_id = $1 order by position",
         grant_id,
     )?;
@@ -140,17 +140,17 @@ pub async fn live_of_person(tx: &mut Tx, person_id: i64) -> Result<Vec<Grant>, F
 pub async fn apps_of(tx: &mut Tx, person_id: i64) -> Result<Vec<i64>, Fault> {
     let rows = sql!(
         tx,
-        all (i64,),
+        values i64,
         "select distinct app_id from grants where person_id = $1 and ended_at is null order by app_id",
         person_id,
     )?;
-    Ok(rows.into_iter().map(|(app_id,)| app_id).collect())
+    Ok(rows)
 }
 
 pub(super) async fn live_of_pair(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<Vec<i64>, Fault> {
     let rows = sql!(
         tx,
-        all (i64,),
+        values i64,
         "select grant_id
          from grants
          where person_id = $1 and app_id = $2 and ended_at is null
@@ -158,7 +158,7 @@ pub(super) async fn live_of_pair(tx: &mut Tx, app_id: i64, person_id: i64) -> Re
         person_id,
         app_id,
     )?;
-    Ok(rows.into_iter().map(|(grant_id,)| grant_id).collect())
+    Ok(rows)
 }
 
 pub(super) async fn exchanged(tx: &mut Tx, grant_id: i64, now: Millis) -> Result<(), Fault> {
@@ -252,7 +252,8 @@ pub(super) async fn token(tx: &mut Tx, hash: TokenHash) -> Result<Option<TokenRo
 }
 
 pub(super) async fn replace_token(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<bool, Fault> {
-    let replaced = sql!(tx, execute, "update tokens set replaced_at = $2 where token_hash = $1 and replaced_at is null", hash, now)?;
+    let replaced =
+        sql!(tx, execute, "update tokens set replaced_at = $2 where token_hash = $1 and replaced_at is null", hash, now)?;
     Ok(replaced == 1)
 }
 
@@ -266,7 +267,12 @@ pub(super) async fn delete_token(tx: &mut Tx, hash: TokenHash) -> Result<(), Fau
     Ok(())
 }
 
-pub(super) async fn bearer(tx: &mut Tx, hash: TokenHash, request_type: RequestType, now: Millis) -> Result<Option<Bearer>, Fault> {
+pub(super) async fn bearer(
+    tx: &mut Tx,
+    hash: TokenHash,
+    request_type: RequestType,
+    now: Millis,
+) -> Result<Option<Bearer>, Fault> {
     Ok(sql!(
         tx,
         optional Bearer,
@@ -288,21 +294,21 @@ pub(super) async fn bearer(tx: &mut Tx, hash: TokenHash, request_type: RequestTy
 pub(super) async fn unexchanged(tx: &mut Tx, before: Millis) -> Result<Vec<i64>, Fault> {
     let rows = sql!(
         tx,
-        all (i64,),
+        values i64,
         "select grant_id
          from grants
          where exchanged_at is null and ended_at is null and created_at <= $1
          limit 500",
         before,
     )?;
-    Ok(rows.into_iter().map(|(grant_id,)| grant_id).collect())
+    Ok(rows)
 }
 
 /// Live grants none of whose tokens can be used or refreshed any more.
 pub(super) async fn run_out(tx: &mut Tx, now: Millis) -> Result<Vec<i64>, Fault> {
     let rows = sql!(
         tx,
-        all (i64,),
+        values i64,
         "select grant_id
          from grants
          where exchanged_at is not null and ended_at is null
@@ -311,7 +317,7 @@ pub(super) async fn run_out(tx: &mut Tx, now: Millis) -> Result<Vec<i64>, Fault>
          limit 500",
         now,
     )?;
-    Ok(rows.into_iter().map(|(grant_id,)| grant_id).collect())
+    Ok(rows)
 }
 
 /// Spends single scopes on a request. `false` if one was spent already: then the transaction must not go on.

@@ -152,7 +152,10 @@ async fn renew(platform: &Platform, job: &JobRow, cancel: CancellationToken) {
 
 async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> Outcome {
     let Ok(task) = serde_json::from_str::<Job>(&job.payload) else {
-        return Outcome::GiveUp { reason: "unknown_job".into(), detail: "this version of Portward does not know such a job".into() };
+        return Outcome::GiveUp {
+            reason: "unknown_job".into(),
+            detail: "this version of Portward does not know such a job".into(),
+        };
     };
     if job.attempt > job.max_attempts {
         // The workers of all attempts were killed.
@@ -208,7 +211,13 @@ async fn settle(platform: &Platform, job: &JobRow, outcome: Outcome) -> Result<(
     let text = format!("{reason}: {detail}");
     match after.filter(|_| job.attempt < job.max_attempts) {
         Some(after) => {
-            tracing::warn!(job_id = job.job_id, attempt = job.attempt, error = text, after_s = after.as_secs(), "job failed; it is tried again");
+            tracing::warn!(
+                job_id = job.job_id,
+                attempt = job.attempt,
+                error = text,
+                after_s = after.as_secs(),
+                "job failed; it is tried again"
+            );
             let mut tx = platform.db.begin().await?;
             rows::again(&mut tx, job, now + after, &text).await?;
             tx.commit().await?;

@@ -57,7 +57,7 @@ pub async fn by_username(tx: &mut Tx, username: &str) -> Result<Option<Person>, 
 /// The person and their password's hash.
 pub(super) async fn with_password(tx: &mut Tx, username: &str) -> Result<Option<(Person, Option<String>)>, Fault> {
     let Some(person) = by_username(tx, username).await? else { return Ok(None) };
-    let (hash,) = sql!(tx, one (Option<String>,), "select password_hash from people where person_id = $1", person.person_id)?;
+    let hash = sql!(tx, value Option<String>, "select password_hash from people where person_id = $1", person.person_id)?;
     Ok(Some((person, hash)))
 }
 

@@ -208,7 +208,12 @@ impl From<sqlx::Error> for AddRefusal {
 }
 
 /// A request of the wire becomes a row, a job and an audit entry, in one transaction (design: the way of a request, 2).
-pub async fn add(platform: &Platform, bearer: &Bearer, asked: &Asked, idempotency_key: Option<&str>) -> Result<RequestId, AddRefusal> {
+pub async fn add(
+    platform: &Platform,
+    bearer: &Bearer,
+    asked: &Asked,
+    idempotency_key: Option<&str>,
+) -> Result<RequestId, AddRefusal> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     if !grants::touch(&mut tx, bearer.grant_id, now).await? {
@@ -271,7 +276,14 @@ fn wire_id(id: i64) -> Result<RequestId, AddRefusal> {
 }
 
 fn entry<'a>(actor: Actor, action: &'a str, request: i64, grant: i64, app: i64, person: i64, detail: &'a str) -> Entry<'a> {
-    Entry { app: Some(app), person: Some(person), grant: Some(grant), request: Some(request), detail, ..Entry::new(actor, action) }
+    Entry {
+        app: Some(app),
+        person: Some(person),
+        grant: Some(grant),
+        request: Some(request),
+        detail,
+        ..Entry::new(actor, action)
+    }
 }
 
 /// The request, if the token's app and person are its own. Any token of the pair will do, whatever scopes it has left
@@ -447,7 +459,12 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
 }
 
 /// Notes a download, and gives what is needed to read the archive.
-pub async fn begin_download(platform: &Platform, bearer: &Bearer, request: &Request, detail: &str) -> Result<Option<ArchiveRow>, Fault> {
+pub async fn begin_download(
+    platform: &Platform,
+    bearer: &Bearer,
+    request: &Request,
+    detail: &str,
+) -> Result<Option<ArchiveRow>, Fault> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     let Some(archive) = archive_of(&mut tx, request.request_id).await? else { return Ok(None) };

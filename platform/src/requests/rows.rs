@@ -7,7 +7,6 @@ use crate::db::{Tx, sql};
 use crate::grants::Bearer;
 use crate::vault::ArchiveRow;
 
-
 pub(super) struct NewRequest<'a> {
     pub(super) request_id: i64,
     pub(super) bearer: &'a Bearer,
@@ -83,9 +82,9 @@ pub async fn latest_of_pair(tx: &mut Tx, app_id: i64, person_id: i64, limit: i64
 
 /// When an app last downloaded an archive of a person.
 pub async fn last_download(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<Option<Millis>, Fault> {
-    let (at,) = sql!(
+    let at = sql!(
         tx,
-        one (Option<i64>,),
+        value Option<i64>,
         "select max(at) from audit where person_id = $1 and app_id = $2 and action = 'archive.downloaded'",
         person_id,
         app_id,
@@ -94,9 +93,9 @@ pub async fn last_download(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<O
 }
 
 pub(super) async fn count_open(tx: &mut Tx, app_id: i64, person_id: i64) -> Result<i64, Fault> {
-    let (count,) = sql!(
+    let count = sql!(
         tx,
-        one (i64,),
+        value i64,
         "select count(*) from requests where app_id = $1 and person_id = $2 and status in ('queued', 'running')",
         app_id,
         person_id,
@@ -107,7 +106,7 @@ pub(super) async fn count_open(tx: &mut Tx, app_id: i64, person_id: i64) -> Resu
 pub(super) async fn by_idempotency(tx: &mut Tx, grant_id: i64, key: &str) -> Result<Option<(i64, String)>, Fault> {
     Ok(sql!(
         tx,
-        optional (i64, String),
+        optional(i64, String),
         "select request_id, category_key from requests where grant_id = $1 and idempotency_key = $2",
         grant_id,
         key.to_owned(),
@@ -115,10 +114,16 @@ pub(super) async fn by_idempotency(tx: &mut Tx, grant_id: i64, key: &str) -> Res
 }
 
 /// The latest identical request that is pending or ready and young enough (`client-rules.md` 31).
-pub(super) async fn replayed(tx: &mut Tx, grant_id: i64, category_key: &str, since: Millis, now: Millis) -> Result<Option<i64>, Fault> {
+pub(super) async fn replayed(
+    tx: &mut Tx,
+    grant_id: i64,
+    category_key: &str,
+    since: Millis,
+    now: Millis,
+) -> Result<Option<i64>, Fault> {
     let row = sql!(
         tx,
-        optional (i64,),
+        found i64,
         "select request_id
          from requests
          where grant_id = $1 and category_key = $2 and applied_at > $3
@@ -130,7 +135,7 @@ pub(super) async fn replayed(tx: &mut Tx, grant_id: i64, category_key: &str, sin
         since,
         now,
     )?;
-    Ok(row.map(|(request_id,)| request_id))
+    Ok(row)
 }
 
 pub(super) async fn cancellable_of_grant(tx: &mut Tx, grant_id: i64) -> Result<Vec<Request>, Fault> {
@@ -283,8 +288,8 @@ pub async fn archive_of(tx: &mut Tx, request_id: i64) -> Result<Option<ArchiveRo
 }
 
 pub(super) async fn delete_archive(tx: &mut Tx, request_id: i64) -> Result<Option<String>, Fault> {
-    let row = sql!(tx, optional (String,), "delete from archives where request_id = $1 returning object", request_id)?;
-    Ok(row.map(|(object,)| object))
+    let row = sql!(tx, found String, "delete from archives where request_id = $1 returning object", request_id)?;
+    Ok(row)
 }
 
 pub(super) async fn forget(tx: &mut Tx, before: Millis) -> Result<u64, Fault> {

@@ -93,13 +93,11 @@ pub(crate) async fn authorize(With(state): With<State>, id: CallId, request: Req
 /// The person is known: consent is asked for, unless it cannot or need not be.
 async fn proceed(state: &State, page: &Page<'_>, person: &Person, asked: &Asked, query: &str) -> Response {
     let platform = &state.platform;
-    let eligibility = &platform.settings.eligibility;
-    let portability = asked.scopes.iter().any(wire::Scope::is_portability);
-    if portability && eligibility.at_consent && !eligibility.holds(&person.region) {
+    if is_out_of_region(state, person, &asked.scopes) {
         tracing::info!(app_id = asked.app.app_id, person_id = person.person_id, "consent refused: region");
-        let description = "data portability is not available to this user in their region";
-        return pages::redirect(&asked.denied(description));
+        return pages::redirect(&asked.denied(OUT_OF_REGION));
     }
+    let portability = asked.scopes.iter().any(wire::Scope::is_portability);
     if asked.may_skip && !portability {
         match grants::covered(platform, asked.app.app_id, person.person_id, &asked.scopes).await {
             Ok(true) => return allow(state, page, person, asked, &asked.scopes).await,
@@ -108,6 +106,15 @@ async fn proceed(state: &State, page: &Page<'_>, person: &Person, asked: &Asked,
         }
     }
     consent::show(state, page, person, asked, query)
+}
+
+/// What the app is told of a person whose region is not served (`client-rules.md` 34).
+pub(crate) const OUT_OF_REGION: &str = "data portability is not available to this user in their region";
+
+/// Whether a person may not give consent to these scopes because of their region.
+pub(crate) fn is_out_of_region(state: &State, person: &Person, scopes: &ScopeSet) -> bool {
+    let eligibility = &state.platform.settings.eligibility;
+    eligibility.at_consent && scopes.iter().any(wire::Scope::is_portability) && !eligibility.holds(&person.region)
 }
 
 /// Consent is given for these scopes: the person goes back with a code.
@@ -170,7 +177,12 @@ impl Asked {
                     }
                     Some(app) if !app.may_ask() => {
                         let problem = format!("The app is not live: its status is {}.", app.status.as_str().replace('_', " "));
-                        faults.add(OAuthErrorCode::UnauthorizedClient, "client_key", problem, "See what is missing on your app's page.");
+                        faults.add(
+                            OAuthErrorCode::UnauthorizedClient,
+                            "client_key",
+                            problem,
+                            "See what is missing on your app's page.",
+                        );
                     }
                     Some(_) => {}
                 }
@@ -194,7 +206,12 @@ impl Asked {
             Some("code") => {}
             None => faults.add(OAuthErrorCode::InvalidRequest, "response_type", "It is missing.", "Send response_type=code."),
             Some(_) => {
-                faults.add(OAuthErrorCode::UnsupportedResponseType, "response_type", "It is not supported.", "Send response_type=code.");
+                faults.add(
+                    OAuthErrorCode::UnsupportedResponseType,
+                    "response_type",
+                    "It is not supported.",
+                    "Send response_type=code.",
+                );
             }
         }
         if let Some(method) = method.filter(|method| *method != "S256" && challenge.is_some()) {
@@ -206,7 +223,12 @@ impl Asked {
             faults.add(OAuthErrorCode::InvalidRequest, "code_challenge", "It is missing, and this app requires it.", cure);
         }
         if challenge.is_some_and(|challenge| challenge.len() > 128 || challenge.chars().any(char::is_control)) {
-            faults.add(OAuthErrorCode::InvalidRequest, "code_challenge", "It is no SHA-256.", "Send 43 characters of base64url, or 64 of hexadecimal.");
+            faults.add(
+                OAuthErrorCode::InvalidRequest,
+                "code_challenge",
+                "It is no SHA-256.",
+                "Send 43 characters of base64url, or 64 of hexadecimal.",
+            );
         }
         match (faults.0.is_empty(), redirect_uri) {
             (true, Some(uri)) => Ok(Self {
@@ -288,7 +310,12 @@ impl Faults {
         }
         let asked = match text.map(ScopeSet::parse) {
             None => {
-                self.add(OAuthErrorCode::InvalidScope, "scope", "It is missing.", "Name at least one scope, such as user.info.basic.");
+                self.add(
+                    OAuthErrorCode::InvalidScope,
+                    "scope",
+                    "It is missing.",
+                    "Name at least one scope, such as user.info.basic.",
+                );
                 return scopes;
             }
             Some(Err(bad)) => {
@@ -297,8 +324,11 @@ impl Faults {
             }
             Some(Ok(asked)) => asked,
         };
-        let off: Vec<&str> =
-            asked.iter().map(wire::Scope::as_str).filter(|scope| *scope != wire::BASIC_SCOPE && !enabled.contains(scope)).collect();
+        let off: Vec<&str> = asked
+            .iter()
+            .map(wire::Scope::as_str)
+            .filter(|scope| *scope != wire::BASIC_SCOPE && !enabled.contains(scope))
+            .collect();
         if asked.is_empty() {
             self.add(OAuthErrorCode::InvalidScope, "scope", "It is empty.", "Name at least one scope, such as user.info.basic.");
         } else if !off.is_empty() {

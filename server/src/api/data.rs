@@ -49,13 +49,20 @@ impl Told {
 }
 
 /// Method and size, then the token, then the quota.
-pub(super) async fn receive(state: &State, request: Request, request_type: RequestType, told: &mut Told) -> Result<Call, Refusal> {
+pub(super) async fn receive(
+    state: &State,
+    request: Request,
+    request_type: RequestType,
+    told: &mut Told,
+) -> Result<Call, Refusal> {
     if !is(&request, &Method::POST) {
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use POST.").with("allow", HeaderValue::from_static("POST")));
     }
     let (parts, body) = request.into_parts();
     let body = http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|fault| match fault {
-        http::BadBody::TooLarge => Refusal::status(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {BODY_LIMIT} bytes.")),
+        http::BadBody::TooLarge => {
+            Refusal::status(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {BODY_LIMIT} bytes."))
+        }
         http::BadBody::Broken => Refusal::params("The body broke off."),
     })?;
     let bearer = bearer(state, &parts.headers, Some(request_type)).await?;
@@ -89,7 +96,8 @@ pub(super) async fn bearer(state: &State, headers: &HeaderMap, request_type: Opt
 
 impl Call {
     fn params(&self) -> Result<Params, Refusal> {
-        Params::parse(self.query.as_deref().unwrap_or_default().as_bytes()).map_err(|bad| Refusal::params(format!("In the query, {bad}.")))
+        Params::parse(self.query.as_deref().unwrap_or_default().as_bytes())
+            .map_err(|bad| Refusal::params(format!("In the query, {bad}.")))
     }
 
     fn fields(&self) -> Result<Option<String>, Refusal> {

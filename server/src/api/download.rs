@@ -40,7 +40,9 @@ async fn open(state: &State, request: Request, told: &mut Told) -> Result<Respon
     let found = requests::of_bearer(platform, &call.bearer, request_id).await?.ok_or_else(incorrect_id)?;
     match found.status(platform.now()) {
         RequestStatus::Downloading => {}
-        RequestStatus::Pending => return Err(Refusal::params("The archive is not ready yet. Wait for the webhook, or check the status.")),
+        RequestStatus::Pending => {
+            return Err(Refusal::params("The archive is not ready yet. Wait for the webhook, or check the status."));
+        }
         RequestStatus::Expired => return Err(Refusal::params("The archive has expired. Make a new request.")),
         RequestStatus::Cancelled => return Err(Refusal::params("The request was cancelled.")),
     }
@@ -115,13 +117,25 @@ fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().unwrap_or(u64::MAX));
     match (from, number(from), to, number(to)) {
         ("", _, _, Some(last)) if !to.is_empty() => {
-            if last == 0 { Asked::Nowhere } else { Asked::Part(size.saturating_sub(last)..size) }
+            if last == 0 {
+                Asked::Nowhere
+            } else {
+                Asked::Part(size.saturating_sub(last)..size)
+            }
         }
         (_, Some(from_byte), "", _) if !from.is_empty() => {
-            if from_byte < size { Asked::Part(from_byte..size) } else { Asked::Nowhere }
+            if from_byte < size {
+                Asked::Part(from_byte..size)
+            } else {
+                Asked::Nowhere
+            }
         }
         (_, Some(from_byte), _, Some(to_byte)) if !from.is_empty() && from_byte <= to_byte => {
-            if from_byte < size { Asked::Part(from_byte..to_byte.saturating_add(1).min(size)) } else { Asked::Nowhere }
+            if from_byte < size {
+                Asked::Part(from_byte..to_byte.saturating_add(1).min(size))
+            } else {
+                Asked::Nowhere
+            }
         }
         _ => Asked::Whole,
     }

@@ -72,7 +72,9 @@ impl From<Fault> for Refusal {
 /// A JSON body of any status; not to be kept by anybody on the way.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
-        Ok(body) => (status, [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, "no-store")], body).into_response(),
+        Ok(body) => {
+            (status, [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, "no-store")], body).into_response()
+        }
         Err(fault) => {
             tracing::error!(%fault, "an answer cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -49,7 +49,9 @@ impl Refusal {
     fn answer(self, id: &CallId) -> Response {
         match &self.cause {
             Some(fault) => tracing::error!(%fault, "call failed"),
-            None => tracing::info!(error = self.error.as_str(), description = self.description, app_id = self.app, "call refused"),
+            None => {
+                tracing::info!(error = self.error.as_str(), description = self.description, app_id = self.app, "call refused")
+            }
         }
         let body = OAuthError { error: self.error, error_description: self.description, log_id: id.to_string() };
         let mut response = no_store(json(self.status, &body));
@@ -105,7 +107,8 @@ fn limited(state: &State, refusal: Refusal) -> Refusal {
 async fn grant(state: &State, request: Request) -> Result<Response, Refusal> {
     let (params, headers) = form(request).await?;
     let get = |name| params.get(name).map_err(|bad| Refusal::request(format!("The request parameters are malformed: {bad}.")));
-    let grant_type = get("grant_type")?.ok_or_else(|| Refusal::request("The request parameters are malformed: grant_type is missing."))?;
+    let grant_type =
+        get("grant_type")?.ok_or_else(|| Refusal::request("The request parameters are malformed: grant_type is missing."))?;
     if !matches!(grant_type, "authorization_code" | "refresh_token" | "client_credentials") {
         let known = "grant_type must be authorization_code, refresh_token or client_credentials.";
         return Err(Refusal::new(OAuthErrorCode::UnsupportedGrantType, known));
@@ -144,7 +147,8 @@ pub(crate) async fn revoke(With(state): With<State>, id: CallId, request: Reques
     let done = async {
         let (params, headers) = form(request).await?;
         let app = client(&state, &params, &headers).await?;
-        let token = params.get("token").map_err(|bad| Refusal::request(format!("The request parameters are malformed: {bad}.")))?;
+        let token =
+            params.get("token").map_err(|bad| Refusal::request(format!("The request parameters are malformed: {bad}.")))?;
         let token = token.ok_or_else(|| Refusal::request("The request parameters are malformed: token is missing."))?;
         grants::revoke(&state.platform, app.app_id, token).await?;
         Ok(json(StatusCode::OK, &serde_json::json!({})))
@@ -161,7 +165,9 @@ async fn form(request: Request) -> Result<(Params, HeaderMap), Refusal> {
     }
     let (parts, body) = request.into_parts();
     let body = http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|fault| match fault {
-        http::BadBody::TooLarge => Refusal::status(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {BODY_LIMIT} bytes.")),
+        http::BadBody::TooLarge => {
+            Refusal::status(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {BODY_LIMIT} bytes."))
+        }
         http::BadBody::Broken => Refusal::request("The body broke off."),
     })?;
     if !body.is_empty() && http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {

@@ -1,11 +1,11 @@
 //! The demo platform: somebody else's database, made up, so that Portward can be tried without one; and the commands that use it.
 
 mod browser;
-pub mod catalog;
+pub(crate) mod catalog;
 mod dev;
 mod inside;
 mod journey;
-pub mod platform;
+pub(crate) mod platform;
 mod receiver;
 mod seed;
 mod show;
@@ -42,8 +42,7 @@ pub(crate) struct DemoDataArgs {
 
 /// Writes the made-up platform's database by itself.
 pub(crate) async fn demo_data(args: DemoDataArgs) -> anyhow::Result<()> {
-    let plan =
-        platform::Plan { people: args.people, heavy_rows: args.heavy_rows, seed: args.seed, ..platform::Plan::default() };
+    let plan = platform::Plan { people: args.people, heavy_rows: args.heavy_rows, seed: args.seed, ..platform::Plan::default() };
     let bar = bar();
     let progress = |done: u64, total: u64| {
         bar.set_length(total);

@@ -7,7 +7,7 @@ use axum::response::Response;
 use platform::people::Person;
 use wire::{Scope, ScopeKind, ScopeSet};
 
-use super::view::{ConsentPage, ScopeChoice, Stop, StopPage, Term};
+use super::view::{ConsentPage, ScopeChoice, Term};
 use super::{Page, app_view, redirect, session};
 use crate::api::Params;
 use crate::api::authorize::{self, Asked, Refused};
@@ -64,8 +64,12 @@ fn choice(state: &State, scope: &Scope) -> ScopeChoice {
 pub(super) fn words(state: &State, scope: &Scope) -> (String, Vec<(String, String)>, bool) {
     let own = |title: &str, text: &str| (title.to_owned(), vec![(title.to_owned(), text.to_owned())], false);
     match scope.as_str() {
-        wire::BASIC_SCOPE => own("Your basic profile", "Your display name and picture, and an identifier that only the app sees."),
-        "user.info.profile" => own("More of your profile", "Your user name, your biography, links to your profile, and whether you are verified."),
+        wire::BASIC_SCOPE => {
+            own("Your basic profile", "Your display name and picture, and an identifier that only the app sees.")
+        }
+        "user.info.profile" => {
+            own("More of your profile", "Your user name, your biography, links to your profile, and whether you are verified.")
+        }
         "user.info.stats" => own("Your numbers", "How many people follow you, how many you follow, your likes and your videos."),
         _ => {
             let categories: Vec<_> =
@@ -73,7 +77,8 @@ pub(super) fn words(state: &State, scope: &Scope) -> (String, Vec<(String, Strin
             let english = |texts: &archive::catalogue::Texts| texts.get("en").unwrap_or_default().to_owned();
             let holds: Vec<_> = categories.iter().map(|category| (english(&category.title), english(&category.text))).collect();
             let titles: Vec<&str> = holds.iter().map(|(title, _)| title.as_str()).collect();
-            let sensitive = categories.iter().any(|category| category.sensitivity == Sensitivity::Sensitive || category.name == ALL_DATA);
+            let sensitive =
+                categories.iter().any(|category| category.sensitivity == Sensitivity::Sensitive || category.name == ALL_DATA);
             (joined(&titles), holds, sensitive)
         }
     }
@@ -136,15 +141,8 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
                 .filter(|scope| scope.as_str() == wire::BASIC_SCOPE || chosen.contains(&scope.as_str()))
                 .cloned()
                 .collect();
-            let eligibility = &state.platform.settings.eligibility;
-            let portability = granted.iter().any(Scope::is_portability);
-            if portability && eligibility.at_consent && !eligibility.holds(&person.region) {
-                let stop = Stop::NotEligible { regions: "the European Economic Area and the United Kingdom".into() };
-                let app = Some(app_view(&asked.app));
-                let back = asked.denied("data portability is not available to this user in their region");
-                let page = page.of(&person);
-                let stop = StopPage { shell: page.shell(), stop, app, return_url: Some(back), log_id: page.log_id() };
-                return page.show(StatusCode::FORBIDDEN, &stop);
+            if authorize::is_out_of_region(&state, &person, &granted) {
+                return redirect(&asked.denied(authorize::OUT_OF_REGION));
             }
             authorize::allow(&state, &page, &person, &asked, &granted).await
         }

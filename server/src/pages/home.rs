@@ -1,8 +1,8 @@
 //! The front page, the landing page of demonstrations, and the assets.
 
 use axum::extract::{Path, Request, State as With};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use super::view::{self, CallbackPage, HomePage};

@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use platform::people::{self, Person};
 use platform::Fault;
+use platform::people::{self, Person};
 
 use super::view;
 use crate::state::State;

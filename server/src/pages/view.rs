@@ -222,59 +222,10 @@ impl ConsentPage {
         self.scopes.iter().any(|scope| scope.term != Term::Connected)
     }
 
-    /// Whether the app asks for a profile scope beyond the basic one.
-    fn reads_profile(&self) -> bool {
-        self.scopes.iter().any(|scope| scope.term == Term::Connected)
-    }
-
-    fn ongoing(&self) -> bool {
-        self.scopes.iter().any(|scope| scope.term == Term::Ongoing)
-    }
-
     /// Whether the redirect leads to a program on the person's own device.
     fn returns_to_device(&self) -> bool {
         let host = self.return_host.rsplit_once(':').map_or(self.return_host.as_str(), |(host, _)| host);
         matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-    }
-}
-
-/// Where the consent journey stops before a decision.
-#[derive(Debug, Template)]
-#[template(path = "stop.html")]
-pub(crate) struct StopPage {
-    /// What surrounds it.
-    pub shell: Shell,
-    /// Why.
-    pub stop: Stop,
-    /// The app, when known.
-    pub app: Option<App>,
-    /// The verified redirect address with the refusal in its query, when there is one.
-    pub return_url: Option<String>,
-    /// To quote when asking for help.
-    pub log_id: String,
-}
-
-/// Why the consent journey stops.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// The person's region is not one the operator exports for.
-    NotEligible {
-        /// The regions that are, in words: "the European Economic Area and the United Kingdom".
-        regions: String,
-    },
-    /// The app may not ask at present (suspended, frozen, revoked, or in review).
-    AppUnavailable,
-    /// The consent ticket is unknown, used or too old.
-    TicketExpired,
-}
-
-impl StopPage {
-    fn app_name(&self) -> &str {
-        self.app.as_ref().map_or("the app", |app| app.name.as_str())
-    }
-
-    fn back(&self) -> Option<&str> {
-        self.return_url.as_deref().and_then(safe_url)
     }
 }
 

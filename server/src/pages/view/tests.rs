@@ -95,13 +95,6 @@ fn what_outsiders_write_stays_text() {
             archive_life: text(HOSTILE),
             ..consent(vec![hostile_scope])
         }),
-        html(&StopPage {
-            shell: shell(HOSTILE),
-            stop: Stop::NotEligible { regions: text(HOSTILE) },
-            app: Some(hostile_app()),
-            return_url: Some(text("javascript:alert(1)")),
-            log_id: text(HOSTILE),
-        }),
         html(&OAuthErrorPage {
             shell: shell(HOSTILE),
             app_name: Some(text(HOSTILE)),
