@@ -29,18 +29,40 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
                 continue;
             }
         }
+        // A block with something to escape, or the text's end: eight bytes at a time, then one by one.
         let end = bytes.len().min(at + BLOCK);
-        for (offset, byte) in bytes[at..end].iter().enumerate() {
-            if (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\') {
-                out.extend_from_slice(&bytes[clean..at + offset]);
-                escape(*byte, out);
-                clean = at + offset + 1;
+        while at < end {
+            if let Some(word) = bytes.get(at..at + 8)
+                && is_clean(word)
+            {
+                at += 8;
+                continue;
             }
+            let byte = bytes[at];
+            if (byte < 0x20) | (byte == b'"') | (byte == b'\\') {
+                out.extend_from_slice(&bytes[clean..at]);
+                escape(byte, out);
+                clean = at + 1;
+            }
+            at += 1;
         }
-        at = end;
     }
     out.extend_from_slice(&bytes[clean..]);
     out.push(b'"');
+}
+
+/// Whether none of eight bytes must be escaped. Each test leaves the high bit of a byte that meets it; it may also leave that of a byte
+/// above one that does, so only "none" is exact, and that is what is asked.
+fn is_clean(word: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Ok(word) = word.try_into() else { return false };
+    let word = u64::from_le_bytes(word);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = zero(word ^ (ONES * u64::from(b'"')));
+    let slash = zero(word ^ (ONES * u64::from(b'\\')));
+    (control | quote | slash) & HIGH == 0
 }
 
 #[cold]
