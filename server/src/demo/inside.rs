@@ -38,8 +38,14 @@ pub(crate) fn tell(contents: &Contents, tell: &mut Tell) {
 fn sections_table(sections: &[SectionRows], live: bool) -> Table {
     let mut table = table(&["part", "section", "rows"], live);
     let mut last = "";
-    for section in sections.iter().filter(|section| holds_rows(section)) {
+    let listed: Vec<_> = sections.iter().filter(|section| holds_rows(section)).collect();
+    for section in &listed {
         let (root, rest) = section.path.split_first().map_or(("", &[][..]), |(root, rest)| (root.as_str(), rest));
+        // The last key names the list, not what is in it: it is told only where it is needed to tell two apart.
+        let siblings = listed
+            .iter()
+            .filter(|other| other.path.split_last().map(|(_, path)| path) == section.path.split_last().map(|(_, path)| path));
+        let rest = if rest.len() > 1 && siblings.count() == 1 { &rest[..rest.len() - 1] } else { rest };
         let shown = if root == last { String::new() } else { printable(root) };
         last = root;
         table.add_row([shown, printable(&rest.join(" › ")), thousands(section.rows)]);
@@ -105,9 +111,11 @@ mod tests {
             |path: &[&str], shape, rows| SectionRows { path: path.iter().map(|key| (*key).into()).collect(), shape, rows };
         let sections = vec![
             section(&["Comment", "Comments", "App"], Shape::Value, 1),
-            section(&["Comment", "Comments", "List\x1b[2J"], Shape::List, 1234),
+            section(&["Comment", "Comments\x1b[2J", "List"], Shape::List, 1234),
             section(&["Post", "Posts", "VideoList"], Shape::List, 5),
-            section(&["Post", "Deleted", "VideoList"], Shape::List, 2),
+            section(&["Post", "Gifts", "Sent"], Shape::List, 2),
+            section(&["Post", "Gifts", "Got"], Shape::List, 3),
+            section(&["orders"], Shape::List, 6),
             section(&["Post", "Empty", "VideoList"], Shape::Null, 0),
         ];
         let json = Member { name: "data.json".into(), size: 2_000_000, compressed: 1_000, kind: MemberKind::Json(sections) };
@@ -117,13 +125,15 @@ mod tests {
         let told = String::from_utf8(receiver.into_iter().flatten().collect()).unwrap();
         let expected = "   member          data.json
    size            2.0 MB, compressed to 1.0 kB
-   rows            1,241
+   rows            1,250
 
-   | part    | section             |  rows |
-   |---------|---------------------|-------|
-   | Comment | Comments › List\u{fffd}[2J | 1,234 |
-   | Post    | Posts › VideoList   |     5 |
-   |         | Deleted › VideoList |     2 |
+   | part    | section      |  rows |
+   |---------|--------------|-------|
+   | Comment | Comments\u{fffd}[2J | 1,234 |
+   | Post    | Posts        |     5 |
+   |         | Gifts › Sent |     2 |
+   |         | Gifts › Got  |     3 |
+   | orders  |              |     6 |
    and 1 single value and 1 empty section
 
    | file    | size | blocks |

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use archive::read::Contents;
 use client::webhook::{self, Notice};
 use client::{Client, DataFormat, ErrorCode, Pkce, RequestId, random_state};
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use url::Url;
 
 use super::browser::{Browser, Outcome, Visit};
 use super::receiver::Receiver;
@@ -21,6 +21,10 @@ pub(crate) struct Built {
     pub(crate) rows: u64,
     /// Bytes of JSON or text before compression.
     pub(crate) bytes: u64,
+    /// Sections that are done.
+    pub(crate) sections_done: u64,
+    /// Sections in all; 0 before the building begins.
+    pub(crate) sections_total: u64,
 }
 
 /// Asks the server how far it is.
@@ -57,7 +61,7 @@ pub(crate) struct JourneyPlan {
     pub(crate) receiver: Receiver,
     /// For the bar.
     pub(crate) gauge: Gauge,
-    /// Rows that there will be, if anybody knows.
+    /// Rows that there will be, if anybody knows; else the bar counts sections.
     pub(crate) expected_rows: Option<u64>,
     /// Time, for the signature's age and for telling how long things took.
     pub(crate) now: Now,
@@ -69,26 +73,12 @@ pub(crate) struct JourneyPlan {
     pub(crate) root_pem: Option<Vec<u8>>,
 }
 
-/// What the journey brought.
-#[derive(Debug)]
-pub(crate) struct JourneyReport {
-    /// The request.
-    pub(crate) request: RequestId,
-    /// Size of the archive.
-    pub(crate) bytes: u64,
-    /// Its SHA-256.
-    pub(crate) sha256: String,
-    /// What was found in it.
-    pub(crate) contents: Contents,
-    /// The app's server, which goes on.
-    pub(crate) receiver: Receiver,
-}
-
 /// Webhooks come from a queue; on a busy machine it may take a moment.
 const WEBHOOK_LIMIT: Duration = Duration::from_secs(30);
 
-/// Makes the journey and tells it.
-pub(crate) async fn run(plan: JourneyPlan, tell: &mut Tell) -> anyhow::Result<JourneyReport> {
+/// Makes the journey and tells it. Gives back the app's own server, which people may still come back to, and the app's link to
+/// the consent page, for whoever wants to see it in a browser.
+pub(crate) async fn run(plan: JourneyPlan, tell: &mut Tell) -> anyhow::Result<(Receiver, Url)> {
     let mut app = Client::builder(&plan.base_url, &plan.client_key, &plan.client_secret)
         .poll(Duration::from_millis(100), Duration::from_secs(2));
     if let Some(pem) = &plan.root_pem {
@@ -105,14 +95,16 @@ struct Journey<'a> {
 }
 
 impl Journey<'_> {
-    async fn make(mut self) -> anyhow::Result<JourneyReport> {
+    async fn make(mut self) -> anyhow::Result<(Receiver, Url)> {
         let token = self.consent().await.context("signing in and consent")?;
         let request = self.ask(&token).await.context("asking for the data")?;
         self.wait(&token, request).await.context("waiting for the archive")?;
-        let (bytes, sha256) = self.download(&token, request).await.context("downloading the archive")?;
+        self.download(&token, request).await.context("downloading the archive")?;
         self.ask_again(&token).await.context("asking a second time")?;
-        let contents = self.open().context("reading the archive")?;
-        Ok(JourneyReport { request, bytes, sha256, contents, receiver: self.plan.receiver })
+        self.open().context("reading the archive")?;
+        let scopes: Vec<_> = self.plan.scopes.iter().map(String::as_str).collect();
+        let link = self.app.authorize_url(&scopes, &self.plan.receiver.redirect_uri(), "demo", None);
+        Ok((self.plan.receiver, link))
     }
 
     /// The person's part, and the exchange of the code. Gives the access token.
@@ -125,15 +117,20 @@ impl Journey<'_> {
         let link = self.app.authorize_url(&scopes, &redirect_uri, &state, Some(&pkce));
         let person = Browser::new(&plan.username, &plan.password, &plan.scopes, plan.root_pem.as_deref())?;
         let (back, visits) = person.authorize(link, &redirect_uri).await?;
-        for visit in visits.iter().filter(|visit| visit.outcome != Outcome::Onward) {
-            self.tell.call(
-                &told(visit),
-                match visit.outcome {
-                    Outcome::SignIn => "the sign-in page",
-                    Outcome::Consent => "the consent page",
-                    Outcome::Back | Outcome::Onward => "back to the app, with a code",
-                },
-            );
+        // Redirects are left out: what counts is what was opened or sent, and where it led.
+        let mut first = None;
+        for visit in &visits {
+            let opened = first.take().unwrap_or(visit);
+            let led_to = match visit.outcome {
+                Outcome::Onward => {
+                    first = Some(opened);
+                    continue;
+                }
+                Outcome::SignIn => "the sign-in page",
+                Outcome::Consent => "the consent page",
+                Outcome::Back => "back to the app, with a code",
+            };
+            self.tell.call(&told(opened), led_to);
         }
         let callback = client::parse_callback(back.as_str(), &state)?;
         self.tell.fact("asked for", &scopes.join(", "));
@@ -166,7 +163,7 @@ impl Journey<'_> {
         let plan = &self.plan;
         self.tell.step(&format!("Portward builds the archive from the database of {}", plan.platform));
         let began = (plan.now)();
-        let bar = self.tell.bar(plan.expected_rows);
+        let bar = self.tell.bar(Some(plan.expected_rows.unwrap_or(1)));
         let ready = self.app.wait(token, request, plan.limit);
         tokio::pin!(ready);
         // Ten times a second looks like motion and costs nothing.
@@ -178,8 +175,16 @@ impl Journey<'_> {
                 outcome = &mut ready => break outcome,
                 _ = tick.tick() => {
                     let now = (plan.gauge)(request);
-                    built = Built { rows: built.rows.max(now.rows), bytes: built.bytes.max(now.bytes) };
-                    bar.set_position(built.rows);
+                    if now.rows >= built.rows {
+                        built = now;
+                    }
+                    match plan.expected_rows {
+                        Some(_) => bar.set_position(built.rows),
+                        None => {
+                            bar.set_length(built.sections_total.max(1));
+                            bar.set_position(built.sections_done);
+                        }
+                    }
                     bar.set_message(format!("{} rows, {}", thousands(built.rows), size(built.bytes)));
                 }
             }
@@ -205,7 +210,7 @@ impl Journey<'_> {
         Ok(())
     }
 
-    async fn download(&mut self, token: &str, request: RequestId) -> anyhow::Result<(u64, String)> {
+    async fn download(&mut self, token: &str, request: RequestId) -> anyhow::Result<()> {
         let plan = &self.plan;
         self.tell.step(&format!("{} downloads the archive", plan.app));
         let began = (plan.now)();
@@ -223,7 +228,7 @@ impl Journey<'_> {
         self.tell.call("POST /v2/user/data/download/", &format!("200, {} in {}", size(got.bytes), seconds((plan.now)() - began)));
         self.tell.good("SHA-256", &format!("{}…, as announced", &got.sha256[..16]));
         self.tell.fact("saved as", &plan.archive.display().to_string());
-        Ok((got.bytes, got.sha256))
+        Ok(())
     }
 
     /// Once means once. Asked for in the other form: the very same request would be taken for a lost answer and given its id.
@@ -248,12 +253,12 @@ impl Journey<'_> {
         }
     }
 
-    fn open(&mut self) -> anyhow::Result<Contents> {
+    fn open(&mut self) -> anyhow::Result<()> {
         let plan = &self.plan;
         self.tell.step("What is in it");
         let contents = archive::read::inspect(&plan.archive)?;
         super::inside::tell(&contents, self.tell);
-        Ok(contents)
+        Ok(())
     }
 }
 

@@ -69,6 +69,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     run::start_log(&config)?;
     config.server.listen = free(config.server.listen).await?;
     config.server.ops_listen = free(config.server.ops_listen).await?;
+    config.brand.name = seed::BRAND.into();
     config.allow_webhooks_to(&["127.0.0.0/8", "::1", "localhost"]);
 
     tell.title("Portward: an app asks, a person agrees, the archive is built and downloaded");
@@ -147,9 +148,10 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         report = journey::run(journey, &mut tell) => report,
         () = serve::asked_to_stop() => Err(anyhow::anyhow!("interrupted")),
     };
-    if let (Ok(_), false) = (&report, args.once) {
+    if let (Ok((_, link)), false) = (&report, args.once) {
         tell.line("");
         tell.title("Still serving, until you press Ctrl-C");
+        tell.fact("decide yourself", link.as_str());
         tell.fact("sign in", &format!("{base_url}/login"));
         tell.fact("connections", &format!("{base_url}/connections"));
         tell.fact("operations", &format!("http://{ops_address}/metrics"));

@@ -29,6 +29,7 @@ impl Tell {
     }
 
     /// Speaks plainly into anything.
+    #[cfg(test)]
     pub(crate) fn plain(out: impl Write + Send + 'static) -> Self {
         Self { out: Box::new(out), live: false, colour: false, step: 0 }
     }
@@ -84,10 +85,10 @@ impl Tell {
     pub(crate) fn bar(&self, of: Option<u64>) -> ProgressBar {
         let target = if self.live { ProgressDrawTarget::stdout() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(of, target);
-        let (bright, dim) = if self.colour { (".cyan", ".dim") } else { ("", "") };
+        let (bright, dim) = if self.colour { (".cyan", ":.dim") } else { ("", "") };
         let template = match of {
             Some(_) => format!("   {{bar:36{bright}}} {{percent:>3}} %  {{msg{dim}}}"),
-            None => format!("   {{spinner{bright}}} {{msg{dim}}}"),
+            None => format!("   {{spinner:{bright}}} {{msg{dim}}}"),
         };
         // The templates above are ours; a mistake in one shows the plain bar.
         if let Ok(style) = ProgressStyle::with_template(&template) {
