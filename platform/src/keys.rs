@@ -197,7 +197,7 @@ fn write(path: &Path, keys: &[Key], first: bool) -> io::Result<()> {
     }
     let mut text = Zeroizing::new(String::new());
     for key in keys {
-        text.push_str(&format!("{:08x} {} {}\n", key.id, Zeroizing::new(STANDARD.encode(&*key.bytes)).as_str(), key.made_at));
+        text.push_str(&format!("{:08x} {} {}\n", key.id, Zeroizing::new(STANDARD.encode(*key.bytes)).as_str(), key.made_at));
     }
     let beside = path.with_extension("new");
     let mut options = fs::OpenOptions::new();

@@ -166,10 +166,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     // Only 2000::/3 is given out; within it are blocks that carry another address or none.
     let global = a & 0xe000 == 0x2000;
-    let special = a == 0x2001 && b < 0x0200 // Teredo, benchmarks, ORCHID and other protocol assignments
-        || a == 0x2001 && b == 0x0db8 // documentation
-        || a == 0x2002 // 6to4: an IPv4 address within
-        || a == 0x3fff && b < 0x1000; // documentation
+    let special = match a {
+        0x2001 => b < 0x0200 || b == 0x0db8, // Teredo, benchmarks, ORCHID and other assignments; documentation
+        0x2002 => true,                      // 6to4: an IPv4 address within
+        0x3fff => b < 0x1000,                // documentation
+        _ => false,
+    };
     global && !special
 }
 

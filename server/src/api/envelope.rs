@@ -1,7 +1,7 @@
 //! The nested dialect: every answer of user info and the data calls (contract 6).
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use platform::Fault;
 use serde::Serialize;
@@ -16,14 +16,15 @@ pub(crate) struct Refusal {
     /// The code's own, but for 404, 405, 413, 415 and 416, which keep theirs (`client-rules.md` 34).
     pub(crate) status: StatusCode,
     pub(crate) message: String,
-    pub(crate) headers: HeaderMap,
-    cause: Option<Fault>,
+    /// A header that belongs to the refusal, such as `Allow`.
+    header: Option<(&'static str, Box<HeaderValue>)>,
+    cause: Option<Box<Fault>>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { code, status, message: message.into(), headers: HeaderMap::new(), cause: None }
+        Self { code, status, message: message.into(), header: None, cause: None }
     }
 
     pub(crate) fn params(message: impl Into<String>) -> Self {
@@ -39,7 +40,7 @@ impl Refusal {
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<HeaderValue>) -> Self {
-        self.headers.insert(name, value.into());
+        self.header = Some((name, Box::new(value.into())));
         self
     }
 
@@ -57,7 +58,9 @@ impl Refusal {
         };
         let data = has_data.then(|| serde_json::json!({}));
         let mut response = json(self.status, &Answer { data, error });
-        response.headers_mut().extend(self.headers);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, *value);
+        }
         response
     }
 }
@@ -65,7 +68,7 @@ impl Refusal {
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         let message = "Something went wrong on our side. Try again later, and quote the log_id to support if it persists.";
-        Self { cause: Some(fault), ..Self::new(ErrorCode::InternalError, message) }
+        Self { cause: Some(Box::new(fault)), ..Self::new(ErrorCode::InternalError, message) }
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Refusal {
     /// Whose failure it is, once the client key is known.
     app: Option<i64>,
     retry_after: Option<u64>,
-    cause: Option<Fault>,
+    cause: Option<Box<Fault>>,
 }
 
 impl Refusal {
@@ -68,7 +68,7 @@ impl Refusal {
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
         let description = "Something went wrong on our side. Try again later, and quote the log_id to support if it persists.";
-        Self { cause: Some(fault), ..Self::new(OAuthErrorCode::ServerError, description) }
+        Self { cause: Some(Box::new(fault)), ..Self::new(OAuthErrorCode::ServerError, description) }
     }
 }
 

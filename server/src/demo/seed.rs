@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use ::platform::Platform;
 use ::platform::apps::{self, AppStatus, Details, RedirectUri};
 use ::platform::audit::Actor;
 use ::platform::people::{self, AddError, NewPerson};
-use ::platform::Platform;
 use anyhow::Context;
 use archive::catalogue::Catalogue;
 use serde_json::{Value, json};
@@ -17,6 +17,8 @@ use super::platform::{self, DemoPerson, Plan};
 
 /// What everybody in the demonstration signs in with. It guards made-up data.
 pub(super) const PASSWORD: &str = "open-sesame";
+/// What the demo platform calls itself.
+pub(super) const BRAND: &str = "Clips";
 /// The name of the demo platform's database in its folder.
 const DATABASE: &str = "clips.db";
 
