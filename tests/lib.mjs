@@ -125,14 +125,15 @@ export class Person {
     return { url, status: response.status, location: response.headers.get('location'), text: await response.text() };
   }
 
-  /** Goes on until sent to another origin; gives that address. `scopes` limits what is allowed. */
+  /** Goes on until sent to the app or another origin; gives that address. `scopes` limits what is allowed. */
   async visit(address, { scopes, decision = 'allow' } = {}) {
-    const { origin } = new URL(address);
+    const { origin, searchParams } = new URL(address);
+    const wanted = searchParams.get('redirect_uri');
     let page = await this.request(address);
     for (let step = 0; step < 12; step++) {
       if (page.location) {
         const to = new URL(page.location, page.url);
-        if (to.origin !== origin) return to;
+        if (to.origin !== origin || to.origin + to.pathname === wanted) return to;
         page = await this.request(to);
         continue;
       }

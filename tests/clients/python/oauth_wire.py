@@ -147,7 +147,8 @@ class Suite:
         check(self.alive(alive) and not self.alive(second), "revoking ends that grant only")
 
         # A browser with a session goes straight to the page, and skips it only where rule 11 lets it.
-        browser = kit.Browser(dev, self.typical)
+        # The person of this part has no grants from elsewhere.
+        browser = kit.Browser(dev, dev.person("heavy"))
         self.sign_in(browser=browser, scope="user.info.basic")
 
         def pages(**parameters):
@@ -243,6 +244,13 @@ class Suite:
         for what, verifier in (("a wrong verifier", "wrong" * 10), ("no verifier", None), ("an empty verifier", "")):
             callback = self.sign_in(**parameters)
             self.error(self.exchange(callback, code_verifier=verifier), 400, ("invalid_request", "invalid_grant"), what, PKCE_INVALID)
+        # A challenge that no verifier can have made may be refused at once or at the exchange, but never passes.
+        for value in ("short", "x" * 44, "ü" * 43, "+" * 43, "g" * 64):
+            callback = self.sign_in(code_challenge=value, code_challenge_method="S256")
+            if isinstance(callback, dict):
+                for verifier in (value, "x" * 43, None):
+                    answer = self.exchange(callback, code_verifier=verifier)
+                    check(answer.status == 400, f"challenge {value[:8]!r}, verifier {str(verifier)[:8]!r}", answer)
         answer = self.exchange(self.sign_in(), code_verifier="x" * 43)
         check.equal(answer.status, 200, "a verifier without a challenge is accepted of a confidential client")
 
@@ -308,7 +316,8 @@ class Suite:
         check.equal(self.refresh(spent["refresh_token"]).json.get("scope"), "user.info.basic", "a spent single is gone after refresh")
 
         self.error(self.refresh(two["access_token"]), 400, "invalid_grant", "an access token is no refresh token")
-        answer = self.exchange(self.sign_in(), redirect_uri=WEB)
+        other = next(uri for uri in dev.redirect_uris if "*" not in uri and uri != dev.redirect_uri())
+        answer = self.exchange(self.sign_in(), redirect_uri=other)
         self.error(answer, 400, ("invalid_request", "invalid_grant"), "another redirect URI", NOT_MATCHED)
 
     def revocation(self):

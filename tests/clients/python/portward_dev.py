@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -146,14 +147,18 @@ def connect(base, ca=None, timeout=30):
     return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
 
 
-def raw(base, request, timeout=30):
-    """Bytes as they are, for what no HTTP library would send. Gives an Answer, or None when the server hung up."""
-    import socket
+def raw(base, request, timeout=30, end=False):
+    """Bytes as they are, for what no HTTP library would send. Gives an Answer, or None when the server hung up.
+
+    With `end` the sending side is closed afterwards, as by a caller that died.
+    """
 
     parts = urllib.parse.urlsplit(base)
     with socket.create_connection((parts.hostname, parts.port), timeout) as connection:
         try:
             connection.sendall(request)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass
         response = http.client.HTTPResponse(connection)
@@ -219,14 +224,15 @@ class Browser:
         return answer
 
     def visit(self, url, scopes="all", decision="allow"):
-        """Goes on until sent to another origin (gives that address, a string) or left at a page (an Answer)."""
+        """Goes on until sent to the app or another origin (gives that address, a string) or left at a page (an Answer)."""
         origin = urllib.parse.urlsplit(url)[:2]
+        wanted = query(url).get("redirect_uri")
         answer = self.request("GET", url)
         for _ in range(12):
             location = answer.headers.get("Location")
             if location and 300 <= answer.status < 400:
                 target = urllib.parse.urljoin(answer.url, location)
-                if urllib.parse.urlsplit(target)[:2] != origin:
+                if urllib.parse.urlsplit(target)[:2] != origin or target.partition("?")[0] == wanted:
                     return target
                 answer = self.request("GET", target)
                 continue
@@ -373,8 +379,6 @@ def certificate(hosts):
 
 def map_hosts(base, hosts):
     """As lines in /etc/hosts would, port included: these hosts lead to this server, and no other name leads anywhere."""
-    import socket
-
     parts = urllib.parse.urlsplit(base)
     real = socket.getaddrinfo
 

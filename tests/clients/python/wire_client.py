@@ -430,7 +430,7 @@ def parameters(app, check):
     for line in ("POST /v2/user/data/add/?fields=request_id\0", "POST /v2/user/data/add/?fields=\xff\xfe", "POST /v2/user/data/\xff/"):
         answer = sent(line)
         check(answer is None or 400 <= answer.status < 500, f"{line!r}", answer)
-    answer = kit.raw(app.dev.base, b"POST /v2/user/data/add/ HTTP/1.1\r\n" + head.encode() + b"Content-Length: 50\r\n\r\n{}")
+    answer = kit.raw(app.dev.base, b"POST /v2/user/data/add/ HTTP/1.1\r\n" + head.encode() + b"Content-Length: 50\r\n\r\n{}", end=True)
     check(answer is None or 400 <= answer.status < 500, "a body shorter than promised", answer)
     chunked = f"POST /v2/user/data/add/?fields=request_id HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n"
     answer = kit.raw(app.dev.base, chunked.encode() + b"%x\r\n%s\r\n0\r\n\r\n" % (len(good), good.encode()))
@@ -482,6 +482,11 @@ def quota(dev, check):
     """On a server of its own: a thousand calls of one type go through in a minute, the next does not, other types do."""
     app = App(dev, check, kit.tokens(dev)["access_token"])
     request_id = app.new()
+    # Meanwhile somebody promises a body and sends two bytes of it.
+    stalled = []
+    start = f"POST /v2/user/data/add/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {app.token}\r\nContent-Length: 50\r\n\r\n{{}}"
+    staller = threading.Thread(target=lambda: stalled.append(stall(dev, start.encode())))
+    staller.start()
     connection = kit.connect(dev.base)
     started = time.monotonic()
     answers = []
@@ -513,6 +518,15 @@ def quota(dev, check):
     if wait.isdigit():
         time.sleep(int(wait) + 1)
         app.ok(app.post("check", {"request_id": request_id}, fields="status"), "after Retry-After it goes on")
+    staller.join()
+    check(stalled[0] != "held", "a body that never comes is given up within 70 seconds", stalled)
+
+
+def stall(dev, start):
+    try:
+        return kit.raw(dev.base, start, timeout=70)
+    except TimeoutError:
+        return "held"
 
 
 def main():
