@@ -270,7 +270,11 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
     };
     platform.db.close().await;
     let told = told?;
-    if args.json { println!("{told:#}") } else { print(&told) }
+    if args.json {
+        println!("{told:#}")
+    } else {
+        print(&told)
+    }
     Ok(())
 }
 
@@ -349,7 +353,8 @@ async fn app_value(platform: &Platform, app: &App) -> Result<Value, Fault> {
     let redirects = apps::redirects(&mut tx, app.app_id).await?;
     let scopes = apps::scopes(&mut tx, app.app_id).await?;
     let overrides = apps::overrides(&mut tx, app.app_id).await?;
-    let quotas: Map<String, Value> = overrides.into_iter().map(|(kind, limit)| (kind.as_str().to_owned(), json!(limit))).collect();
+    let quotas: Map<String, Value> =
+        overrides.into_iter().map(|(kind, limit)| (kind.as_str().to_owned(), json!(limit))).collect();
     Ok(json!({
         "app_id": app.app_id.to_string(),
         "client_key": app.client_key,
@@ -446,7 +451,9 @@ async fn request(platform: &Platform, verb: RequestVerb) -> anyhow::Result<Value
         RequestVerb::List { client_key, limit } => {
             let mut tx = platform.db.read().await?;
             let app = match client_key {
-                Some(key) => Some(apps::by_client_key(&mut tx, &key).await?.context("there is no app with that client key")?.app_id),
+                Some(key) => {
+                    Some(apps::by_client_key(&mut tx, &key).await?.context("there is no app with that client key")?.app_id)
+                }
                 None => None,
             };
             let found = requests::list(&mut tx, app, Millis(i64::MAX), limit).await?;

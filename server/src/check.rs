@@ -22,7 +22,10 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
         report.line("tls", serve::tls(&config.path(cert), &config.path(key)).map(|_| cert.display().to_string()));
     }
     let (clock, random) = (Clock::System, Random::system());
-    report.line("keys", keys::Keys::open(&config.key_file(), &random, clock.now()).map(|_| config.key_file().display().to_string()));
+    report.line(
+        "keys",
+        keys::Keys::open(&config.key_file(), &random, clock.now()).map(|_| config.key_file().display().to_string()),
+    );
     report.line("webhooks", webhooks::Outbound::new(&config.settings().webhooks).map(|_| "address guard set".to_owned()));
     match vault::Vault::folder(&config.vault_folder()) {
         Ok(vault) => report.line("vault", vault.check().await.map(|()| config.vault_folder().display().to_string())),

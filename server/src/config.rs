@@ -173,7 +173,11 @@ pub(crate) struct UserInfo {
 impl Config {
     /// Reads a file and the environment. A fault names the key, and where it was given.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
-        anyhow::ensure!(file.exists(), "there is no {}: copy portward.default.toml from the documentation and adapt it", file.display());
+        anyhow::ensure!(
+            file.exists(),
+            "there is no {}: copy portward.default.toml from the documentation and adapt it",
+            file.display()
+        );
         let text = Figment::new().merge(Toml::file_exact(file));
         let mut config = Self::layered(text).with_context(|| format!("{} cannot be used", file.display()))?;
         config.folder = file.parent().map(Path::to_owned).unwrap_or_default();
@@ -195,7 +199,10 @@ impl Config {
 
     fn tokens_are_sound(&self) -> anyhow::Result<()> {
         let code = self.tokens.code;
-        anyhow::ensure!(code <= settings::Span::minutes(10), "tokens.code is longer than ten minutes, the most that RFC 6749 recommends");
+        anyhow::ensure!(
+            code <= settings::Span::minutes(10),
+            "tokens.code is longer than ten minutes, the most that RFC 6749 recommends"
+        );
         anyhow::ensure!((1..=9).contains(&self.requests.level), "requests.level is a level of DEFLATE, 1 to 9");
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! What all calls have in common: a log id, the caller's address, and bodies read within limits.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State as With};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -69,6 +70,31 @@ pub(crate) enum BadBody {
     TooLarge,
     /// The connection broke.
     Broken,
+    /// It did not come in time.
+    Slow,
+}
+
+/// How long a body may take: a caller that promises more than it sends must not hold us for ever.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl BadBody {
+    /// The status it is answered with.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// What the caller is told.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::TooLarge => "The body is larger than this call takes.",
+            Self::Broken => "The body broke off.",
+            Self::Slow => "The body did not come in time.",
+        }
+    }
 }
 
 /// Reads a body of at most `limit` bytes; one that says it is longer is not read at all.
@@ -77,10 +103,11 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> 
     if announced.is_some_and(|length| length > limit) {
         return Err(BadBody::TooLarge);
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(fault) if fault.is::<LengthLimitError>() => Err(BadBody::TooLarge),
-        Err(_) => Err(BadBody::Broken),
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(fault)) if fault.is::<LengthLimitError>() => Err(BadBody::TooLarge),
+        Ok(Err(_)) => Err(BadBody::Broken),
+        Err(_) => Err(BadBody::Slow),
     }
 }
 

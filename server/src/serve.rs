@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::extract::{ConnectInfo, State as With};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -51,8 +51,8 @@ pub(crate) fn public(state: State) -> Router {
         .with_state(state)
 }
 
-async fn unknown(With(state): With<State>, id: CallId) -> Response {
-    Page::new(&state, &id).problem(StatusCode::NOT_FOUND)
+async fn unknown(With(state): With<State>, id: CallId, uri: Uri) -> Response {
+    api::not_found(uri.path(), &id).unwrap_or_else(|| Page::new(&state, &id).problem(StatusCode::NOT_FOUND))
 }
 
 async fn wrong_method(With(state): With<State>, id: CallId) -> Response {
@@ -100,14 +100,22 @@ pub(crate) fn tls(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let certs: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .with_context(|| format!("tls.cert {} is not a PEM file of certificates", cert.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("tls.key {} is not a PEM file of a key", key.display()))?;
-    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(certs, key).context("tls.cert and tls.key do not fit")?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).with_context(|| format!("tls.key {} is not a PEM file of a key", key.display()))?;
+    let mut config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(certs, key).context("tls.cert and tls.key do not fit")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Serves a router until it is told to stop; open connections may then end within `grace`.
-pub(crate) async fn serve(listener: TcpListener, router: Router, tls: Option<TlsAcceptor>, stop: CancellationToken, grace: Duration) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+    grace: Duration,
+) {
     let graceful = GracefulShutdown::new();
     loop {
         let (stream, peer) = tokio::select! {

@@ -51,7 +51,12 @@ impl std::ops::Deref for State {
 }
 
 impl State {
-    pub(crate) fn new(config: &Config, platform: Arc<Platform>, base_url: String, banner: Option<String>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        platform: Arc<Platform>,
+        base_url: String,
+        banner: Option<String>,
+    ) -> anyhow::Result<Self> {
         let sign_in = &platform.settings.sign_in;
         let window = sign_in.window.0;
         let limits = Limits {
@@ -67,7 +72,10 @@ impl State {
             support: config.brand.support.as_ref().map(pair),
         };
         if let Some(accent) = &config.brand.accent {
-            anyhow::ensure!(view::brand_css(accent).is_some(), "brand.accent {accent:?} is not a colour: write one such as #0a6a6e");
+            anyhow::ensure!(
+                view::brand_css(accent).is_some(),
+                "brand.accent {accent:?} is not a colour: write one such as #0a6a6e"
+            );
         }
         let trusted_proxies = config.server.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
         Ok(Self(Arc::new(Shared {

@@ -59,12 +59,8 @@ pub(super) async fn receive(
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use POST.").with("allow", HeaderValue::from_static("POST")));
     }
     let (parts, body) = request.into_parts();
-    let body = http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|fault| match fault {
-        http::BadBody::TooLarge => {
-            Refusal::status(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {BODY_LIMIT} bytes."))
-        }
-        http::BadBody::Broken => Refusal::params("The body broke off."),
-    })?;
+    let body =
+        http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
     let bearer = bearer(state, &parts.headers, Some(request_type)).await?;
     let own = bearer.per_minute.and_then(|limit| u32::try_from(limit).ok());
     let limit = own.unwrap_or(state.platform.settings.quotas.per_minute);

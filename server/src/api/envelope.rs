@@ -86,6 +86,6 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// A path below `/v2/user` that means nothing.
-pub(crate) async fn not_found(id: CallId) -> Response {
-    Refusal::status(StatusCode::NOT_FOUND, "There is no such call. The paths are in the documentation.").answer(&id, true, false)
+pub(super) fn not_found(id: &CallId) -> Response {
+    Refusal::status(StatusCode::NOT_FOUND, "There is no such call. The paths are in the documentation.").answer(id, true, false)
 }

@@ -14,13 +14,14 @@ use axum::http::Method;
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 
+use crate::http::CallId;
 use crate::state::State;
 
 pub(crate) use params::Params;
 
 /// The routes of the wire. Each answers with and without its last slash; nothing is ever redirected there (`client-rules.md` 9).
 pub(crate) fn routes() -> Router<State> {
-    let mut router = Router::new().nest("/v2/user", unknown(envelope::not_found)).nest("/v2/oauth", unknown(oauth::not_found));
+    let mut router = Router::new();
     let routes: [(&str, MethodRouter<State>); 8] = [
         ("/v2/auth/authorize", any(authorize::authorize)),
         ("/v2/oauth/token", any(oauth::token)),
@@ -37,11 +38,16 @@ pub(crate) fn routes() -> Router<State> {
     router
 }
 
-fn unknown<F>(answer: fn(crate::http::CallId) -> F) -> Router<State>
-where
-    F: Future<Output = Response> + Send + 'static,
-{
-    Router::new().fallback(move |id: crate::http::CallId| answer(id))
+/// The answer to a path of the wire that means nothing, in the dialect of its neighbours; `None` for paths that are pages.
+pub(crate) fn not_found(path: &str, id: &CallId) -> Option<Response> {
+    let below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    if below("/v2/oauth") {
+        Some(oauth::not_found(id))
+    } else if below("/v2") && !below("/v2/auth") {
+        Some(envelope::not_found(id))
+    } else {
+        None
+    }
 }
 
 /// Whether a request is of the method that its path wants.

@@ -78,8 +78,8 @@ fn no_store(mut response: Response) -> Response {
 }
 
 /// A path below `/v2/oauth` that means nothing.
-pub(crate) async fn not_found(id: CallId) -> Response {
-    Refusal::status(StatusCode::NOT_FOUND, "There is no such call. The paths are in the documentation.").answer(&id)
+pub(super) fn not_found(id: &CallId) -> Response {
+    Refusal::status(StatusCode::NOT_FOUND, "There is no such call. The paths are in the documentation.").answer(id)
 }
 
 /// `POST /v2/oauth/token/`
@@ -164,12 +164,8 @@ async fn form(request: Request) -> Result<(Params, HeaderMap), Refusal> {
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use POST."));
     }
     let (parts, body) = request.into_parts();
-    let body = http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|fault| match fault {
-        http::BadBody::TooLarge => {
-            Refusal::status(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is larger than {BODY_LIMIT} bytes."))
-        }
-        http::BadBody::Broken => Refusal::request("The body broke off."),
-    })?;
+    let body =
+        http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
     if !body.is_empty() && http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
         let description = "The request parameters are malformed: send them as application/x-www-form-urlencoded.";
         return Err(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, description));

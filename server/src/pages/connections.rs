@@ -113,8 +113,8 @@ pub(super) async fn withdraw(With(state): With<State>, id: CallId, request: Requ
     let (parts, body) = request.into_parts();
     let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
         Ok(Ok(params)) => params,
-        Ok(Err(_)) | Err(http::BadBody::Broken) => return page.problem(StatusCode::BAD_REQUEST),
-        Err(http::BadBody::TooLarge) => return page.problem(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
+        Err(bad) => return page.problem(bad.status()),
     };
     let person = match session::person(&state, &parts.headers).await {
         Ok(Some(person)) => person,

@@ -110,8 +110,8 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
     }
     let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
         Ok(Ok(params)) => params,
-        Ok(Err(_)) | Err(http::BadBody::Broken) => return page.problem(StatusCode::BAD_REQUEST),
-        Err(http::BadBody::TooLarge) => return page.problem(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
+        Err(bad) => return page.problem(bad.status()),
     };
     let (Ok(Some(ticket)), Ok(Some(decision))) = (params.get("ticket"), params.get("decision")) else {
         return page.problem(StatusCode::BAD_REQUEST);

@@ -60,8 +60,8 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
     }
     let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
         Ok(Ok(params)) => params,
-        Ok(Err(_)) | Err(http::BadBody::Broken) => return page.problem(StatusCode::BAD_REQUEST),
-        Err(http::BadBody::TooLarge) => return page.problem(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
+        Err(bad) => return page.problem(bad.status()),
     };
     let (Ok(username), Ok(password), Ok(next)) = (params.get("username"), params.get("password"), params.get("next")) else {
         return page.problem(StatusCode::BAD_REQUEST);
