@@ -3,4 +3,5 @@
 mod calls;
 mod download;
 mod stand;
+mod tls;
 mod wait;
