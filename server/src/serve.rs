@@ -148,16 +148,19 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     match tls {
-        None => talk(stream, peer, router, watcher).await,
+        None => talk(stream, false, peer, router, watcher).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => talk(stream, peer, router, watcher).await,
+            Ok(Ok(stream)) => {
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                talk(stream, h2, peer, router, watcher).await;
+            }
             Ok(Err(fault)) => tracing::debug!(%fault, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
         },
     }
 }
 
-async fn talk<S>(stream: S, peer: SocketAddr, router: Router, watcher: hyper_util::server::graceful::Watcher)
+async fn talk<S>(stream: S, h2: bool, peer: SocketAddr, router: Router, watcher: hyper_util::server::graceful::Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -165,7 +168,9 @@ where
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().call(request.map(axum::body::Body::new))
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The version is known from the handshake. Guessing it from the first bytes would wait for them without a limit.
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if h2 { builder.http2_only() } else { builder.http1_only() };
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
     let connection = builder.serve_connection(TokioIo::new(stream), service);

@@ -1,19 +1,17 @@
 //! People: the data subjects, how they sign in, and their sessions.
 
+mod password;
 mod rows;
 
 use std::sync::Arc;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::grants::{self, EndCause};
-use crate::ids::{self, Random};
+use crate::ids;
 use crate::{Fault, Platform};
 
 pub use rows::{by_id, by_username, list};
@@ -96,7 +94,7 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
     if !(new.region.is_empty() || new.region.len() == 2 && new.region.bytes().all(|b| b.is_ascii_alphabetic())) {
         return Err(AddError::Invalid("a region is an ISO 3166 code of two letters, such as DE"));
     }
-    let password_hash = hash_password(platform.random.clone(), new.password.clone()).await?;
+    let password_hash = password::hash(platform.random.clone(), new.password.clone()).await?;
     let now = platform.now();
     let person = Person {
         person_id: platform.random.id(),
@@ -166,38 +164,15 @@ impl Directory {
         drop(tx);
         let (person, hash) = match found {
             Some((person, Some(hash))) => (Some(person), hash),
-            _ => (None, NOBODY.to_owned()),
+            _ => (None, password::NOBODY.to_owned()),
         };
         if password.len() > 1000 {
             return Ok(None);
         }
-        let password = password.to_owned();
         let _permit = self.at_once.acquire().await;
-        let right = tokio::task::spawn_blocking(move || match PasswordHash::new(&hash) {
-            Ok(hash) => argon2().verify_password(password.as_bytes(), &hash).is_ok(),
-            Err(_) => false,
-        })
-        .await
-        .unwrap_or(false);
+        let right = password::matches(hash, password.to_owned()).await;
         Ok(person.filter(|_| right))
     }
-}
-
-/// The hash of a password that nobody knows, checked for unknown names. It was made once with the parameters below.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$Yp1S5jv0Cq1uWZpXxQ0yq0m2rC3V4w5E6T7Y8U9I0O8";
-
-/// OWASP's first choice for argon2id: 19 MiB, two passes, one lane.
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(19_456, 2, 1, None).unwrap_or(Params::DEFAULT);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-async fn hash_password(random: Random, password: String) -> Result<String, Fault> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        let salt: [u8; 16] = random.bytes();
-        argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
-    });
-    hashed.await.map_err(|fault| Fault::Password(fault.to_string()))?.map_err(|fault| Fault::Password(fault.to_string()))
 }
 
 /// Begins a session; gives the token for the cookie.
@@ -226,21 +201,4 @@ pub async fn end_session(platform: &Platform, token: &str) -> Result<(), Fault> 
     rows::end_session(&mut tx, ids::hash(token)).await?;
     tx.commit().await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn passwords_are_hashed_and_nobodys_hash_is_as_slow_as_any() {
-        let hash = hash_password(Random::seeded(1), "correct horse".into()).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let parsed = PasswordHash::new(&hash).unwrap();
-        assert!(argon2().verify_password(b"correct horse", &parsed).is_ok());
-        assert!(argon2().verify_password(b"wrong", &parsed).is_err());
-        let nobody = PasswordHash::new(NOBODY).unwrap();
-        assert_eq!(nobody.params, parsed.params);
-        assert_eq!(nobody.hash.map(|hash| hash.len()), parsed.hash.map(|hash| hash.len()));
-    }
 }

@@ -14,8 +14,10 @@ pub(crate) fn tell(contents: &Contents, tell: &mut Tell) {
             tell.fact("member", &member.name);
             tell.fact("size", &format!("{}, compressed to {}", size(member.size), size(member.compressed)));
             tell.fact("rows", &thousands(total));
-            let table = sections_table(sections, tell.is_live());
-            tell.lines(&format!("\n{table}"));
+            if total > 0 {
+                let table = sections_table(sections, tell.is_live());
+                tell.lines(&format!("\n{table}"));
+            }
             tell.lines(&rest(sections));
         }
     }

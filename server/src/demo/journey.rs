@@ -67,6 +67,8 @@ pub(crate) struct JourneyPlan {
     pub(crate) now: Now,
     /// Where the archive goes.
     pub(crate) archive: PathBuf,
+    /// Where the catalogue's sections are in a document.
+    pub(crate) sections: Vec<Vec<String>>,
     /// How long the building may take.
     pub(crate) limit: Duration,
     /// A certificate to trust, when the server has one of its own.
@@ -256,7 +258,7 @@ impl Journey<'_> {
     fn open(&mut self) -> anyhow::Result<()> {
         let plan = &self.plan;
         self.tell.step("What is in it");
-        let contents = archive::read::inspect(&plan.archive)?;
+        let contents = archive::read::inspect_sections(&plan.archive, plan.sections.iter().cloned())?;
         super::inside::tell(&contents, self.tell);
         Ok(())
     }

@@ -38,9 +38,9 @@ pub(crate) struct DemoArgs {
     /// End after the journey, with an exit status
     #[arg(long)]
     once: bool,
-    /// How many rows the heavy person has
-    #[arg(long, default_value_t = Plan::default().heavy_rows)]
-    heavy_rows: u64,
+    /// Show it on the heavy person, who then has so many rows
+    #[arg(long, conflicts_with = "person")]
+    heavy_rows: Option<u64>,
     /// Show it on your own SQLite database
     #[arg(long, value_name = "FILE", requires_all = ["catalog", "person"])]
     input: Option<PathBuf>,
@@ -69,11 +69,11 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     run::start_log(&config)?;
     config.server.listen = free(config.server.listen).await?;
     config.server.ops_listen = free(config.server.ops_listen).await?;
-    config.brand.name = seed::BRAND.into();
+    config.brand.name = if args.catalog.is_some() { "Your platform".into() } else { seed::BRAND.into() };
     config.allow_webhooks_to(&["127.0.0.0/8", "::1", "localhost"]);
 
     tell.title("Portward: an app asks, a person agrees, the archive is built and downloaded");
-    let plan = Plan { heavy_rows: args.heavy_rows, ..Plan::default() };
+    let plan = Plan { heavy_rows: args.heavy_rows.unwrap_or(Plan::default().heavy_rows), ..Plan::default() };
     let catalogue = match (&args.catalog, &args.input) {
         (Some(file), input) => own_catalogue(&mut config, file, input.as_deref())?,
         (None, _) => {
@@ -94,14 +94,18 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     };
     let family = catalogue.category(&category).map(|category| category.scope.clone()).unwrap_or_default();
 
+    let sections = catalogue.sections().iter().map(|section| section.path.clone()).collect();
+
     let db = state::open_store(&config).await?;
     db.migrate().await?;
     let brand = config.brand.name.clone();
     let gateway = Arc::new(state::open_platform_with(&config, db, catalogue).await?);
-    let house = House::open(config, Arc::clone(&gateway), Some(BANNER.to_owned())).await?;
+    // Somebody's own data are not made up.
+    let banner = args.catalog.is_none().then(|| BANNER.to_owned());
+    let house = House::open(config, Arc::clone(&gateway), banner).await?;
     let cast = match &args.person {
         Some(subject) => own_person(&gateway, subject).await?,
-        None => demo_person(&gateway, &house.base_url, &plan).await?,
+        None => demo_person(&gateway, &house.base_url, &plan, args.heavy_rows).await?,
     };
     let receiver = Receiver::start(APP_PORT).await?;
     let app_name = "Clipkeeper";
@@ -141,6 +145,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         expected_rows: cast.expected_rows,
         now: Box::new(move || clock.now().0),
         archive: folder.join("archive.zip"),
+        sections,
         limit: LIMIT,
         root_pem: None,
     };
@@ -186,10 +191,11 @@ fn own_catalogue(config: &mut Config, file: &Path, input: Option<&Path>) -> anyh
     Ok(catalogue)
 }
 
-async fn demo_person(gateway: &Platform, base_url: &str, plan: &Plan) -> anyhow::Result<Cast> {
+async fn demo_person(gateway: &Platform, base_url: &str, plan: &Plan, heavy: Option<u64>) -> anyhow::Result<Cast> {
     let cast = seed::demo_people(gateway, base_url, plan).await?;
-    let person = cast.iter().find(|person| person.size == platform::Size::Typical).context("the demo platform has nobody")?;
-    Ok(Cast { username: person.username.clone(), display_name: person.display_name.clone(), expected_rows: None })
+    let size = if heavy.is_some() { platform::Size::Heavy } else { platform::Size::Typical };
+    let person = cast.iter().find(|person| person.size == size).context("the demo platform has nobody of that size")?;
+    Ok(Cast { username: person.username.clone(), display_name: person.display_name.clone(), expected_rows: heavy })
 }
 
 async fn own_person(gateway: &Platform, subject: &str) -> anyhow::Result<Cast> {

@@ -48,7 +48,9 @@ impl Tell {
     /// The next step of the story, numbered.
     pub(crate) fn step(&mut self, text: &str) {
         self.step += 1;
-        let (number, text) = (self.paint(CYAN, &self.step.to_string()), self.paint(BOLD, text));
+        let mut rest = text.chars();
+        let text: String = rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect();
+        let (number, text) = (self.paint(CYAN, &self.step.to_string()), self.paint(BOLD, &text));
         self.line(&format!("\n{number}  {text}"));
     }
 
