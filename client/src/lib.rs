@@ -46,3 +46,8 @@ pub use oauth::{Callback, CallbackError, Pkce, parse_callback};
 pub use random::random_state;
 pub use setup::{Client, ClientBuilder, install_crypto};
 pub use wire::{Checked, ClientTokenAnswer, DataFormat, ErrorCode, OAuthErrorCode, RequestId, RequestStatus, TokenAnswer};
+
+/// The guide's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/client.md")]
+struct Guide;

@@ -82,7 +82,7 @@ const WEBHOOK_LIMIT: Duration = Duration::from_secs(30);
 /// the consent page, for whoever wants to see it in a browser.
 pub(crate) async fn run(plan: JourneyPlan, tell: &mut Tell) -> anyhow::Result<(Receiver, Url)> {
     let mut app = Client::builder(&plan.base_url, &plan.client_key, &plan.client_secret)
-        .poll(Duration::from_millis(100), Duration::from_secs(2));
+        .poll(Duration::from_millis(100), Duration::from_millis(500));
     if let Some(pem) = &plan.root_pem {
         app = app.root_certificate(pem);
     }
