@@ -86,6 +86,14 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// When a grant given at a time ends by itself: with the classic refresh token, whose clock is the consent's. That of 2026 starts anew with each
+    /// refresh, so such a grant lasts until somebody ends it or the app no longer refreshes.
+    pub fn grant_ends(&self, given: crate::Millis) -> Option<crate::Millis> {
+        (self.preset == Preset::Classic).then(|| given + self.refresh())
+    }
+}
+
 /// `[requests]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -156,7 +156,8 @@ mod tests {
                         for pick in [&before, &hold(&granted).into_iter().map(|held| held.scope).collect()] {
                             let met = needs.iter().all(|need| pick.iter().any(|s| s.is_portability() && need.met_by(s)));
                             let before = pick.len() == before.len();
-                            prop_assert!(if before { !met } else { met == (shortfall == Shortfall::Spent) });
+                            let told = if before { !met } else { met == (shortfall == Shortfall::Spent) };
+                            prop_assert!(told);
                         }
                     }
                 }

@@ -55,8 +55,13 @@ async fn connections(state: &State, person: &Person) -> Result<Vec<Connection>, 
         let scopes = grants::held(&mut tx, grant.grant_id).await?;
         let consent = Consent {
             since: Moment::day(moment(grant.created_at)),
-            until: None,
-            scopes: scopes.iter().map(|held| granted(state, &held.scope, held.spent)).collect(),
+            until: platform.settings.tokens.grant_ends(grant.created_at).map(|end| Moment::day(moment(end))),
+            // The basic profile comes with every consent; the page says so once.
+            scopes: scopes
+                .iter()
+                .filter(|held| held.scope.as_str() != wire::BASIC_SCOPE)
+                .map(|held| granted(state, &held.scope, held.spent))
+                .collect(),
         };
         if let Some((_, connection)) = connections.iter_mut().find(|(app_id, _)| *app_id == grant.app_id) {
             connection.consents.push(consent);

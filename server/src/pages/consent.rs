@@ -7,8 +7,8 @@ use axum::response::Response;
 use platform::people::Person;
 use wire::{Scope, ScopeKind, ScopeSet};
 
-use super::view::{ConsentPage, ScopeChoice, Term};
-use super::{Page, app_view, redirect, session};
+use super::view::{ConsentPage, Moment, ScopeChoice, Term};
+use super::{Page, app_view, moment, redirect, session};
 use crate::api::Params;
 use crate::api::authorize::{self, Asked, Refused};
 use crate::http::{self, CallId};
@@ -34,7 +34,7 @@ pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Aske
             app: app_view(&asked.app),
             return_host: return_host.unwrap_or_default(),
             scopes: choices.collect(),
-            ends: None,
+            ends: state.platform.settings.tokens.grant_ends(state.platform.now()).map(|end| Moment::day(moment(end))),
             archive_life: days(state.platform.settings.requests.kept.0),
         },
     )
