@@ -149,7 +149,12 @@ mod tests {
         }
         let uuid = Subject::parse(SubjectType::Uuid, "67E55044-10b1-426f-9247-BB680E5FE0C8").unwrap();
         assert_eq!(uuid.as_str(), "67e55044-10b1-426f-9247-bb680e5fe0c8");
-        for text in ["", "67e5504410b1426f9247bb680e5fe0c8", "67e55044-10b1-426f-9247-bb680e5fe0c", "67e55044-10b1-426f-9247-bb680e5fe0-8"] {
+        for text in [
+            "",
+            "67e5504410b1426f9247bb680e5fe0c8",
+            "67e55044-10b1-426f-9247-bb680e5fe0c",
+            "67e55044-10b1-426f-9247-bb680e5fe0-8",
+        ] {
             assert!(Subject::parse(SubjectType::Uuid, text).is_none(), "{text}");
         }
         assert!(Subject::parse(SubjectType::Text, "").is_none());

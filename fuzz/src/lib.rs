@@ -73,7 +73,22 @@ mod tests {
     }
 
     fn change(bytes: &mut Vec<u8>, other: &[u8], dice: &mut Dice) {
-        const INTERESTING: &[&[u8]] = &[b"\0", b"\xff\xff\xff\xff", b"\"", b"\\", b"\n", b"[[", b"]]", b"{", b"'", b"$$", b"/*", b":subject", b"PK\x01\x02", b"PK\x05\x06"];
+        const INTERESTING: &[&[u8]] = &[
+            b"\0",
+            b"\xff\xff\xff\xff",
+            b"\"",
+            b"\\",
+            b"\n",
+            b"[[",
+            b"]]",
+            b"{",
+            b"'",
+            b"$$",
+            b"/*",
+            b":subject",
+            b"PK\x01\x02",
+            b"PK\x05\x06",
+        ];
         let at = dice.below(bytes.len() + 1);
         match dice.below(6) {
             0 => bytes.truncate(at),

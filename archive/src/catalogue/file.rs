@@ -18,9 +18,8 @@ pub(super) struct File<'f> {
 
 impl<'f> File<'f> {
     pub(super) fn new(name: &str, text: &str, faults: &'f RefCell<Vec<Fault>>) -> Self {
-        let line_starts = std::iter::once(0)
-            .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1))
-            .collect();
+        let line_starts =
+            std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1)).collect();
         Self { name: Arc::from(name), line_starts, faults }
     }
 
@@ -218,7 +217,10 @@ impl<'t, 'i, 'f> Table<'t, 'i, 'f> {
             match value.get_ref() {
                 DeValue::Table(table) => {
                     let at = name.span().start;
-                    tables.push((name.get_ref().to_string(), Table::new(self.file, format!("[{key}.{}]", name.get_ref()), table, at)));
+                    tables.push((
+                        name.get_ref().to_string(),
+                        Table::new(self.file, format!("[{key}.{}]", name.get_ref()), table, at),
+                    ));
                 }
                 _ => self.wrong_type(key, value, &format!("[{key}.NAME]")),
             }

@@ -1,5 +1,6 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
+mod fields;
 mod file;
 mod parse;
 mod rules;
@@ -43,7 +44,11 @@ impl Catalogue {
     /// Reads a catalogue and the files it includes. Every fault is told at once.
     pub fn load(path: &Path) -> Result<Self, CatalogueError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            CatalogueError::one(path.display().to_string(), format!("cannot be read: {error}"), "give the path of a catalogue file")
+            CatalogueError::one(
+                path.display().to_string(),
+                format!("cannot be read: {error}"),
+                "give the path of a catalogue file",
+            )
         })?;
         let base = path.parent().unwrap_or(Path::new(""));
         Self::parse(&path.display().to_string(), &text, &mut |pattern| included(base, pattern))
@@ -51,11 +56,7 @@ impl Catalogue {
 
     /// Reads a catalogue from text. `include` answers a pattern of `include` with the files it names, sorted, or with
     /// what is wrong.
-    pub fn parse(
-        name: &str,
-        text: &str,
-        include: &mut dyn FnMut(&str) -> Included,
-    ) -> Result<Self, CatalogueError> {
+    pub fn parse(name: &str, text: &str, include: &mut dyn FnMut(&str) -> Included) -> Result<Self, CatalogueError> {
         parse::catalogue(name, text, include)
     }
 
@@ -66,7 +67,9 @@ impl Catalogue {
 
     /// The category of this name or alias.
     pub fn category(&self, name_or_alias: &str) -> Option<&Category> {
-        self.categories.iter().find(|category| category.name == name_or_alias || category.aliases.iter().any(|alias| alias == name_or_alias))
+        self.categories
+            .iter()
+            .find(|category| category.name == name_or_alias || category.aliases.iter().any(|alias| alias == name_or_alias))
     }
 
     /// The sources, in order of declaration.
@@ -98,10 +101,8 @@ impl Catalogue {
 
     /// The sections that a request for these categories takes. Names and aliases both serve.
     pub fn sections_of<'c>(&'c self, categories: &[impl AsRef<str>]) -> impl Iterator<Item = &'c Section> {
-        let names: Vec<&str> = categories
-            .iter()
-            .map(|name| self.category(name.as_ref()).map_or("", |category| category.name.as_str()))
-            .collect();
+        let names: Vec<&str> =
+            categories.iter().map(|name| self.category(name.as_ref()).map_or("", |category| category.name.as_str())).collect();
         let all = names.contains(&ALL_DATA);
         self.sections.iter().filter(move |section| all || section.categories.iter().any(|name| names.contains(&name.as_str())))
     }

@@ -8,21 +8,18 @@ use std::time::Duration;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::fields::{one_line, read_fields, template};
 use super::file::{At, File, Table};
 use super::{
-    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Field, FieldKind, Included, Owner, Part, Query, Section, Sensitivity, Shape,
-    Snapshot, SourceSpec, Template, Texts, TimeField, TimeFormat, TimeFrom, rules,
+    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Included, Owner, Query, Section, Sensitivity, Shape,
+    Snapshot, SourceSpec, Texts, rules,
 };
 use crate::subject::SubjectType;
 
 /// Longer catalogues are somebody's mistake; the shipped one is a hundredth of it.
 const MAX_FILE: usize = 16 << 20;
 
-pub(super) fn catalogue(
-    name: &str,
-    text: &str,
-    include: &mut dyn FnMut(&str) -> Included,
-) -> Result<Catalogue, CatalogueError> {
+pub(super) fn catalogue(name: &str, text: &str, include: &mut dyn FnMut(&str) -> Included) -> Result<Catalogue, CatalogueError> {
     let faults = RefCell::new(Vec::new());
     let mut draft = Draft::default();
     draft.main_file(name, text, include, &faults);
@@ -72,13 +69,7 @@ impl Draft {
         }
     }
 
-    fn main_file(
-        &mut self,
-        name: &str,
-        text: &str,
-        include: &mut dyn FnMut(&str) -> Included,
-        faults: &RefCell<Vec<Fault>>,
-    ) {
+    fn main_file(&mut self, name: &str, text: &str, include: &mut dyn FnMut(&str) -> Included, faults: &RefCell<Vec<Fault>>) {
         let file = File::new(name, text, faults);
         let Some(document) = syntax(&file, text) else { return };
         let table = Table::new(&file, "the catalogue", document.get_ref(), 0);
@@ -104,7 +95,9 @@ impl Draft {
                 subject.reserved(&["key"]);
                 subject.finish();
             }
-            None if !table.has("subject") => table.missing("subject", "write [subject] with type = \"integer\", \"text\" or \"uuid\""),
+            None if !table.has("subject") => {
+                table.missing("subject", "write [subject] with type = \"integer\", \"text\" or \"uuid\"")
+            }
             None => {}
         }
         let patterns = table.texts("include").unwrap_or_default();
@@ -122,7 +115,9 @@ impl Draft {
                         self.included_file(&name, &text, faults);
                     }
                 }
-                Err(what) => file.fault_at(&pattern.place, format!("\"{}\" cannot be included: {what}", pattern.value), "correct the path"),
+                Err(what) => {
+                    file.fault_at(&pattern.place, format!("\"{}\" cannot be included: {what}", pattern.value), "correct the path")
+                }
             }
         }
     }
@@ -157,7 +152,11 @@ fn syntax<'i>(file: &File<'_>, text: &'i str) -> Option<Spanned<DeTable<'i>>> {
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        file.fault(error.span().map_or(0, |span| span.start), format!("this is not TOML: {}", error.message().trim()), "correct the line");
+        file.fault(
+            error.span().map_or(0, |span| span.start),
+            format!("this is not TOML: {}", error.message().trim()),
+            "correct the line",
+        );
     }
     errors.is_empty().then_some(document)
 }
@@ -170,7 +169,11 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         Some("sqlite") => Some(Engine::Sqlite),
         Some("postgres") => Some(Engine::Postgres),
         Some(kind @ ("mysql" | "http")) => {
-            table.fault("kind", format!("`kind` of [source.{name}] is \"{kind}\", which is not supported by this version"), "use sqlite or postgres");
+            table.fault(
+                "kind",
+                format!("`kind` of [source.{name}] is \"{kind}\", which is not supported by this version"),
+                "use sqlite or postgres",
+            );
             None
         }
         Some(kind) => {
@@ -187,7 +190,11 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
                 None => true,
             };
             if !fits {
-                table.fault("url", format!("`url` of [source.{name}] does not fit its kind"), "begin it with sqlite: or postgres://");
+                table.fault(
+                    "url",
+                    format!("`url` of [source.{name}] does not fit its kind"),
+                    "begin it with sqlite: or postgres://",
+                );
             }
             Some(Address::Url(url.value))
         }
@@ -202,7 +209,8 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         }
         _ => None,
     };
-    let snapshot = table.choice("snapshot", &[("request", Snapshot::Request), ("section", Snapshot::Section), ("none", Snapshot::None)]);
+    let snapshot =
+        table.choice("snapshot", &[("request", Snapshot::Request), ("section", Snapshot::Section), ("none", Snapshot::None)]);
     let spec = SourceSpec {
         kind: kind.unwrap_or(Engine::Sqlite),
         address: address.unwrap_or_else(|| Address::Url(String::new())),
@@ -223,7 +231,11 @@ fn duration(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Duration> {
     let text = table.text(key)?;
     let parsed = parse_duration(&text.value);
     if parsed.is_none() {
-        table.fault(key, format!("`{key}` is \"{}\"", text.value), "write a number above 0 and a unit, ms, s, min or h: \"60 s\", \"5 min\"");
+        table.fault(
+            key,
+            format!("`{key}` is \"{}\"", text.value),
+            "write a number above 0 and a unit, ms, s, min or h: \"60 s\", \"5 min\"",
+        );
     }
     parsed
 }
@@ -249,13 +261,20 @@ fn read_category(table: Table<'_, '_, '_>) -> Option<Category> {
     let text = texts(&table, "text", "text = { en = \"What you watched, and when\" }");
     let aliases = table.texts("aliases").unwrap_or_default();
     for word in name.iter().chain(&aliases) {
-        let plain = !word.value.is_empty() && word.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let plain =
+            !word.value.is_empty() && word.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !plain {
-            table.file.fault_at(&word.place, format!("\"{}\" cannot be a category's name", word.value), "use the letters a to z, digits and _");
+            table.file.fault_at(
+                &word.place,
+                format!("\"{}\" cannot be a category's name", word.value),
+                "use the letters a to z, digits and _",
+            );
         }
     }
     if let Some(scope) = &scope
-        && (wire::Scope::parse(&format!("{}.single", scope.value)).is_err() || scope.value.ends_with(".single") || scope.value.ends_with(".ongoing"))
+        && (wire::Scope::parse(&format!("{}.single", scope.value)).is_err()
+            || scope.value.ends_with(".single")
+            || scope.value.ends_with(".ongoing"))
     {
         table.file.fault_at(
             &scope.place,
@@ -308,7 +327,11 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     }
     let path: Vec<String> = path.unwrap_or_default().into_iter().map(|at| at.value).collect();
     if table.has("path") && (path.is_empty() || path.len() > 16 || path.iter().any(|key| key.is_empty())) {
-        table.fault("path", "`path` must have between 1 and 16 keys, none of them empty", "write path = [\"Your Activity\", \"Searches\"]");
+        table.fault(
+            "path",
+            "`path` must have between 1 and 16 keys, none of them empty",
+            "write path = [\"Your Activity\", \"Searches\"]",
+        );
     }
     let categories = table.texts("categories");
     if categories.is_none() && !table.has("categories") {
@@ -329,7 +352,8 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         Shape::Value | Shape::Constant(_) => Empty::Null,
         _ => Empty::Object,
     };
-    let empty = table.choice("empty", &[("null", Empty::Null), ("[]", Empty::List), ("{}", Empty::Object)]).unwrap_or(default_empty);
+    let empty =
+        table.choice("empty", &[("null", Empty::Null), ("[]", Empty::List), ("{}", Empty::Object)]).unwrap_or(default_empty);
     let query = if constant {
         for key in ["source", "query", "owner", "owner_reason", "reason", "key", "time", "hidden", "fields", "text_line"] {
             // Asked for, so that it is not told a second time as unknown.
@@ -400,7 +424,11 @@ fn read_shape(table: &Table<'_, '_, '_>) -> Shape {
         table.fault("group", "`group` is only for the shapes \"groups\" and \"map\"", "take it out, or choose one of them");
     }
     if !grouped && word.is_some() && table.has("text_group") {
-        table.fault("text_group", "`text_group` is only for the shapes \"groups\" and \"map\"", "take it out, or choose one of them");
+        table.fault(
+            "text_group",
+            "`text_group` is only for the shapes \"groups\" and \"map\"",
+            "take it out, or choose one of them",
+        );
     }
     if word != Some(Word::Constant) && word.is_some() && table.has("value") {
         table.fault("value", "`value` is only for the shape \"constant\"", "take it out, or choose that shape");
@@ -471,7 +499,11 @@ fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
         },
         Some(owner) => {
             if reason.is_some() {
-                table.fault("owner", "a reason is given, but the owner is checked", "take the reason out, or write owner = \"unchecked\"");
+                table.fault(
+                    "owner",
+                    "a reason is given, but the owner is checked",
+                    "take the reason out, or write owner = \"unchecked\"",
+                );
             }
             Owner::Column(owner.value)
         }
@@ -503,131 +535,6 @@ fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
     })
 }
 
-fn read_fields(table: &Table<'_, '_, '_>, query: Option<&Query>) -> Vec<Field> {
-    let Some(fields) = table.table("fields", "[section.fields]") else { return Vec::new() };
-    let mut read = Vec::new();
-    for (name, span, value) in fields.entries() {
-        let DeValue::Table(entries) = value.get_ref() else {
-            fields.file.fault(span.start, format!("`{name}` in [section.fields] is not a table"), "write NAME = { type = \"string\" }");
-            continue;
-        };
-        let field = Table::new(fields.file, format!("the field `{name}`"), entries, span.start);
-        if let Some(kind) = read_field_kind(&field) {
-            read.push(Field { name: name.to_owned(), kind, label: one_line(&field, "label") });
-        }
-        if query.is_some_and(|query| query.hidden.iter().any(|column| column == name)) {
-            field.file.fault(span.start, format!("the field `{name}` is also hidden"), "take it out of `hidden` or out of the fields");
-        }
-        field.get("label");
-        field.reserved(&["whose", "rule", "stable"]);
-        field.finish();
-    }
-    read
-}
-
-fn read_field_kind(field: &Table<'_, '_, '_>) -> Option<FieldKind> {
-    let from = field.choice(
-        "from",
-        &[("unix_ms", TimeFrom::Millis), ("unix_s", TimeFrom::Seconds), ("unix_us", TimeFrom::Micros), ("text", TimeFrom::Text)],
-    );
-    let json = time_format(field, "as");
-    let text = time_format(field, "text_as");
-    if !field.has("type") {
-        field.missing("type", "write type = \"string\", \"integer\", \"number\", \"boolean\", \"timestamp\", \"date\" or \"json\"");
-    }
-    let kind = field.choice(
-        "type",
-        &[
-            ("string", FieldKind::String),
-            ("integer", FieldKind::Integer),
-            ("number", FieldKind::Number),
-            ("boolean", FieldKind::Boolean),
-            ("json", FieldKind::Json),
-            ("timestamp", FieldKind::Timestamp(timestamp(from, json.clone(), text.clone()))),
-            ("date", FieldKind::Date(date(from, json, text))),
-        ],
-    )?;
-    if !matches!(kind, FieldKind::Timestamp(_) | FieldKind::Date(_)) {
-        for key in ["from", "as", "text_as"] {
-            if field.has(key) {
-                field.fault(key, format!("`{key}` is only for the types \"timestamp\" and \"date\""), "take it out, or change the type");
-            }
-        }
-    }
-    Some(kind)
-}
-
-fn timestamp(from: Option<TimeFrom>, json: Option<(String, TimeFormat)>, text: Option<(String, TimeFormat)>) -> TimeField {
-    // TXT says the zone; JSON does not, unless the catalogue asks for it.
-    let text = text.map(|(_, format)| format).unwrap_or_else(|| match &json {
-        None => TimeFormat::date_time(" UTC"),
-        Some((written, format)) if written.ends_with("UTC") => format.clone(),
-        Some((written, format)) => TimeFormat::parse(&format!("{written} UTC")).unwrap_or_else(|_| format.clone()),
-    });
-    TimeField { from, json: json.map_or_else(|| TimeFormat::date_time(""), |(_, format)| format), text }
-}
-
-fn date(from: Option<TimeFrom>, json: Option<(String, TimeFormat)>, text: Option<(String, TimeFormat)>) -> TimeField {
-    let json = json.map_or_else(TimeFormat::date, |(_, format)| format);
-    TimeField { from, text: text.map_or_else(|| json.clone(), |(_, format)| format), json }
-}
-
-fn time_format(field: &Table<'_, '_, '_>, key: &'static str) -> Option<(String, TimeFormat)> {
-    let text = one_line(field, key)?;
-    match TimeFormat::parse(&text) {
-        Ok(format) => Some((text, format)),
-        Err(what) => {
-            field.fault(key, format!("\"{text}\" is not a strftime format: {what}"), "write one like \"%Y-%m-%d %H:%M:%S\"");
-            None
-        }
-    }
-}
-
-fn one_line(table: &Table<'_, '_, '_>, key: &'static str) -> Option<String> {
-    let text = table.word(key)?;
-    if text.value.chars().any(char::is_control) {
-        table.fault(key, format!("`{key}` has a line break or another control character"), "write one line");
-        return None;
-    }
-    Some(text.value)
-}
-
-/// `{Date} {From}: {Content}`; a doubled brace is a brace.
-fn template(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Template> {
-    let text = one_line(table, key)?;
-    let mut parts = Vec::new();
-    let mut literal = String::new();
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find(['{', '}']) {
-        literal.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            literal.push_str(brace);
-            rest = after;
-            continue;
-        }
-        match rest.split_once('}').filter(|(name, _)| brace == "{" && !name.is_empty() && !name.contains('{')) {
-            Some((name, after)) => {
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal)));
-                }
-                parts.push(Part::Column(name.to_owned()));
-                rest = after;
-            }
-            None => {
-                table.fault(key, format!("`{key}` has a brace that names no column"), "write {Column}, and {{ or }} for a brace itself");
-                return None;
-            }
-        }
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        parts.push(Part::Literal(literal));
-    }
-    Some(Template(parts))
-}
-
 fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<String>) -> bool {
     let fault = rules::unsafe_file_name(&name.value);
     if let Some(fault) = fault {
@@ -637,7 +544,11 @@ fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<Str
 }
 
 fn text_path_is_safe(table: &Table<'_, '_, '_>, key: &'static str, path: &str) -> bool {
-    let fault = if path.split('/').count() > 8 { Some("it is nested too deep") } else { path.split('/').find_map(rules::unsafe_file_name) };
+    let fault = if path.split('/').count() > 8 {
+        Some("it is nested too deep")
+    } else {
+        path.split('/').find_map(rules::unsafe_file_name)
+    };
     if let Some(fault) = fault {
         table.fault(
             key,

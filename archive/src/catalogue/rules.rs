@@ -53,7 +53,11 @@ impl Rules<'_> {
         let mut seen: HashMap<&str, &Place> = HashMap::new();
         for source in &self.catalogue.sources {
             if let Some(first) = seen.insert(&source.name, &source.place) {
-                self.fault(&source.place, format!("the source `{}` is declared twice, first at {first}", source.name), "keep one");
+                self.fault(
+                    &source.place,
+                    format!("the source `{}` is declared twice, first at {first}", source.name),
+                    "keep one",
+                );
             }
         }
     }
@@ -120,7 +124,11 @@ impl Rules<'_> {
             self.fault(&section.place, "the owner's column also names the groups", "group by another column");
         }
         if matches!(section.shape, Shape::Value) && section.fields.len() > 1 {
-            self.fault(&section.place, "a value has one column, and more than one field is declared", "keep one, or use shape = \"object\"");
+            self.fault(
+                &section.place,
+                "a value has one column, and more than one field is declared",
+                "keep one, or use shape = \"object\"",
+            );
         }
         if section.text_line.is_some() && matches!(section.shape, Shape::Value) {
             self.fault(&section.place, "a value is one line already", "take `text_line` out");
@@ -167,7 +175,11 @@ impl Rules<'_> {
             if let Part::Column(column) = part
                 && hidden.contains(column)
             {
-                self.fault(&section.place, format!("`text_line` writes `{column}`, which is hidden"), "take it out of one of them");
+                self.fault(
+                    &section.place,
+                    format!("`text_line` writes `{column}`, which is hidden"),
+                    "take it out of one of them",
+                );
             }
         }
         for part in section.text_group.iter().flat_map(|template| &template.0) {
@@ -238,7 +250,8 @@ impl Rules<'_> {
 pub(super) fn unsafe_file_name(name: &str) -> Option<&'static str> {
     const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "clock$", "conin$"];
     let stem = name.split('.').next().unwrap_or_default().to_lowercase();
-    let numbered = stem.len() == 4 && (stem.starts_with("com") || stem.starts_with("lpt")) && stem.ends_with(|c: char| c.is_ascii_digit());
+    let numbered =
+        stem.len() == 4 && (stem.starts_with("com") || stem.starts_with("lpt")) && stem.ends_with(|c: char| c.is_ascii_digit());
     if name.is_empty() {
         Some("a part of it is empty")
     } else if name.len() > 200 {

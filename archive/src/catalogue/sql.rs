@@ -191,7 +191,11 @@ fn comment_end(bytes: &[u8], at: usize, dialect: Dialect) -> Option<usize> {
 fn dollar_quote(bytes: &[u8], at: usize) -> Option<Option<usize>> {
     let mut i = at + 1;
     while i < bytes.len() && bytes[i] != b'$' {
-        let fits = if i == at + 1 { is_word_start(bytes[i]) } else { bytes[i].is_ascii_alphanumeric() || bytes[i] == b'_' || bytes[i] >= 0x80 };
+        let fits = if i == at + 1 {
+            is_word_start(bytes[i])
+        } else {
+            bytes[i].is_ascii_alphanumeric() || bytes[i] == b'_' || bytes[i] >= 0x80
+        };
         if !fits {
             return None;
         }

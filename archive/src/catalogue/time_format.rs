@@ -61,7 +61,13 @@ fn parse_plain(text: &[u8]) -> Option<Stamp> {
     let digits = |range: std::ops::Range<usize>| {
         text[range].iter().try_fold(0u32, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
     };
-    if text.len() != 19 || text[4] != b'-' || text[7] != b'-' || !matches!(text[10], b' ' | b'T') || text[13] != b':' || text[16] != b':' {
+    if text.len() != 19
+        || text[4] != b'-'
+        || text[7] != b'-'
+        || !matches!(text[10], b' ' | b'T')
+        || text[13] != b':'
+        || text[16] != b':'
+    {
         return None;
     }
     let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
@@ -147,7 +153,9 @@ impl TimeFormat {
     /// Whether what it writes needs no escaping.
     pub(crate) fn is_plain(&self) -> bool {
         match &self.0 {
-            Inner::DateTime(suffix) | Inner::Date(suffix) => suffix.bytes().all(|b| b.is_ascii_alphanumeric() || b" :.+-".contains(&b)),
+            Inner::DateTime(suffix) | Inner::Date(suffix) => {
+                suffix.bytes().all(|b| b.is_ascii_alphanumeric() || b" :.+-".contains(&b))
+            }
             Inner::Custom(_) => false,
         }
     }
@@ -248,7 +256,13 @@ mod tests {
     #[test]
     fn texts_are_read_as_utc_or_by_their_offset() {
         let moment = Stamp::from_seconds(1_769_903_999);
-        for text in ["2026-01-31 23:59:59", "2026-01-31T23:59:59", "2026-01-31T23:59:59Z", "2026-01-31 23:59:59 UTC", "2026-02-01 00:59:59+01:00"] {
+        for text in [
+            "2026-01-31 23:59:59",
+            "2026-01-31T23:59:59",
+            "2026-01-31T23:59:59Z",
+            "2026-01-31 23:59:59 UTC",
+            "2026-02-01 00:59:59+01:00",
+        ] {
             assert_eq!(Stamp::parse(text), Some(moment), "{text}");
         }
         assert_eq!(Stamp::parse("2026-01-31").map(|stamp| stamp.second), Some(0));

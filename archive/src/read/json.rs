@@ -410,8 +410,24 @@ mod tests {
     /// Near-JSON, so that many inputs are lawful and many are only just not.
     fn nearly() -> impl Strategy<Value = String> {
         let token = prop_oneof![
-            Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\"a\""), Just("\"\\u00e9\\n\""), Just("1"), Just("-0.5e+3"),
-            Just("01"), Just("1."), Just("true"), Just("null"), Just(" "), Just("\"é\""), Just("\"\\x\""), Just("\"\u{1}\"")
+            Just("{"),
+            Just("}"),
+            Just("["),
+            Just("]"),
+            Just(","),
+            Just(":"),
+            Just("\"a\""),
+            Just("\"\\u00e9\\n\""),
+            Just("1"),
+            Just("-0.5e+3"),
+            Just("01"),
+            Just("1."),
+            Just("true"),
+            Just("null"),
+            Just(" "),
+            Just("\"é\""),
+            Just("\"\\x\""),
+            Just("\"\u{1}\"")
         ];
         proptest::collection::vec(token, 0..24).prop_map(|tokens| tokens.concat())
     }
@@ -427,7 +443,8 @@ mod tests {
         leaf.prop_recursive(6, 60, 6, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
-                proptest::collection::btree_map(any::<String>(), inner, 0..6).prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
+                proptest::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
             ]
         })
     }

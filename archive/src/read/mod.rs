@@ -60,7 +60,8 @@ pub enum MemberKind {
 impl Contents {
     /// The rows at a path of the JSON document, and below it.
     pub fn rows(&self, path: &[&str]) -> u64 {
-        let below = |section: &&SectionRows| section.path.len() >= path.len() && section.path.iter().zip(path).all(|(a, b)| a == b);
+        let below =
+            |section: &&SectionRows| section.path.len() >= path.len() && section.path.iter().zip(path).all(|(a, b)| a == b);
         self.members
             .iter()
             .filter_map(|member| match &member.kind {
@@ -106,7 +107,8 @@ pub fn inspect_reader(mut reader: impl Read + Seek, sections: Option<&HashSet<Ve
     let length = reader.seek(SeekFrom::End(0))?;
     reader.rewind()?;
     let left = Rc::new(Cell::new(MAX_DIRECTORY));
-    let mut zip = ZipArchive::new(Rationed { inner: reader, left: left.clone() }).map_err(|error| ReadError::Container(error.to_string()))?;
+    let mut zip = ZipArchive::new(Rationed { inner: reader, left: left.clone() })
+        .map_err(|error| ReadError::Container(error.to_string()))?;
     // From here on every byte is read for a member whose size is counted.
     left.set(u64::MAX);
     let mut members = Vec::new();

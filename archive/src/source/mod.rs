@@ -120,11 +120,18 @@ impl Sources {
         let mut faults = Vec::new();
         for spec in catalogue.sources() {
             let Some(opened) = self.by_name.get(&spec.name) else {
-                faults.push(fault_at(&spec.place, format!("the source `{}` was not opened", spec.name), "open the sources of this catalogue"));
+                faults.push(fault_at(
+                    &spec.place,
+                    format!("the source `{}` was not opened", spec.name),
+                    "open the sources of this catalogue",
+                ));
                 continue;
             };
-            let sections: Vec<&Section> =
-                catalogue.sections().iter().filter(|section| section.query.as_ref().is_some_and(|query| query.source == spec.name)).collect();
+            let sections: Vec<&Section> = catalogue
+                .sections()
+                .iter()
+                .filter(|section| section.query.as_ref().is_some_and(|query| query.source == spec.name))
+                .collect();
             faults.extend(opened.source.check(sections, catalogue.subject).await);
         }
         faults
@@ -155,7 +162,9 @@ pub(crate) fn fault_at(place: &Place, what: impl Into<String>, cure: impl Into<S
 pub(crate) fn column_faults(section: &Section, columns: &[&str]) -> Vec<Fault> {
     crate::write::column_problems(section, columns)
         .into_iter()
-        .map(|what| fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the section"))
+        .map(|what| {
+            fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the section")
+        })
         .collect()
 }
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow, PgTypeInfo};
-use sqlx::{Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, PgConnection, Postgres, Row, SqlSafeStr, Statement, ValueRef};
+use sqlx::{
+    Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, PgConnection, Postgres, Row, SqlSafeStr, Statement,
+    ValueRef,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::postgres_types::{self, BadCell, Cast, Form};
@@ -92,8 +95,12 @@ impl Source for PostgresSource {
     fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
-            let mut reading =
-                PostgresReading { connection: Some(connection), snapshot: self.spec.snapshot, known: self.known.clone(), _permit: permit };
+            let mut reading = PostgresReading {
+                connection: Some(connection),
+                snapshot: self.spec.snapshot,
+                known: self.known.clone(),
+                _permit: permit,
+            };
             if self.spec.snapshot == Snapshot::Request {
                 run(reading.connection()?, "begin isolation level repeatable read read only").await?;
             }
@@ -198,7 +205,8 @@ async fn prepare(connection: &mut PgConnection, query: &Query) -> Result<Prepare
         _ => Vec::new(),
     };
     let names: Vec<String> = statement.columns().iter().map(|column| column.name().to_owned()).collect();
-    let (forms, casts): (Vec<Form>, Vec<Cast>) = statement.columns().iter().map(|column| postgres_types::form(column.type_info())).unzip();
+    let (forms, casts): (Vec<Form>, Vec<Cast>) =
+        statement.columns().iter().map(|column| postgres_types::form(column.type_info())).unzip();
     let sql = if casts.iter().all(|cast| *cast == Cast::None) { sql } else { wrapped(&sql, &casts) };
     Ok(Prepared { sql: Arc::new(sql), binds: binds.into_iter().zip(infos).collect(), names, forms })
 }
@@ -233,7 +241,9 @@ async fn read(connection: &mut PgConnection, prepared: &Prepared, subject: &Subj
         let flow = match fill(&row, &prepared.forms, &mut cells) {
             Ok(()) => rows.row(&cells)?,
             Err(BadCell::NotUtf8) => repaired(&row, &prepared.forms, &mut rows)?,
-            Err(BadCell::Malformed) => return Err(Failure::Query("the server sent a value in another form than it said".to_owned())),
+            Err(BadCell::Malformed) => {
+                return Err(Failure::Query("the server sent a value in another form than it said".to_owned()));
+            }
         };
         cells = recycle(cells);
         drop(row);
@@ -286,7 +296,9 @@ fn repaired(row: &PgRow, forms: &[Form], rows: &mut Rows) -> Result<Flow, Failur
 
 async fn check_section(connection: &mut PgConnection, section: &Section, subject: SubjectType) -> Vec<Fault> {
     let Some(query) = &section.query else { return Vec::new() };
-    let fault = |what: String| fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the database");
+    let fault = |what: String| {
+        fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the database")
+    };
     let prepared = match prepare(connection, query).await {
         Ok(prepared) => prepared,
         Err(error) => return vec![fault(words(&error))],
@@ -321,9 +333,11 @@ fn failure(error: &sqlx::Error) -> Failure {
                 _ => Failure::Query(words(error)),
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            Failure::Down(words(error))
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Failure::Down(words(error)),
         other => Failure::Query(words(other)),
     }
 }

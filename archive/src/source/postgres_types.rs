@@ -200,8 +200,12 @@ fn subject_bytes(subject: &Subject, info: &PgTypeInfo) -> Result<Vec<u8>, String
     match (subject.integer(), oid) {
         _ if is_text(info) => return Ok(subject.as_str().into()),
         (Some(number), oid::INT8) => return Ok(number.to_be_bytes().into()),
-        (Some(number), oid::INT4) => return i32::try_from(number).map(|number| number.to_be_bytes().into()).map_err(|_| too_small()),
-        (Some(number), oid::INT2) => return i16::try_from(number).map(|number| number.to_be_bytes().into()).map_err(|_| too_small()),
+        (Some(number), oid::INT4) => {
+            return i32::try_from(number).map(|number| number.to_be_bytes().into()).map_err(|_| too_small());
+        }
+        (Some(number), oid::INT2) => {
+            return i16::try_from(number).map(|number| number.to_be_bytes().into()).map_err(|_| too_small());
+        }
         (Some(number), oid::NUMERIC) => return Ok(numeric(number)),
         (None, oid::UUID) => {
             if let Some(uuid) = subject.uuid() {
@@ -210,7 +214,10 @@ fn subject_bytes(subject: &Subject, info: &PgTypeInfo) -> Result<Vec<u8>, String
         }
         _ => {}
     }
-    Err(format!(":subject is compared with {}, which does not fit [subject] type: cast it in the query, as in :subject::bigint", info.name()))
+    Err(format!(
+        ":subject is compared with {}, which does not fit [subject] type: cast it in the query, as in :subject::bigint",
+        info.name()
+    ))
 }
 
 /// A numeric: groups of four decimal digits after a header of four shorts.
@@ -263,7 +270,18 @@ mod tests {
 
     #[test]
     fn malformed_bytes_are_no_cells() {
-        for form in [Form::Bool, Form::Int2, Form::Int4, Form::Int8, Form::Oid, Form::Float4, Form::Float8, Form::Uuid, Form::Timestamp, Form::Date] {
+        for form in [
+            Form::Bool,
+            Form::Int2,
+            Form::Int4,
+            Form::Int8,
+            Form::Oid,
+            Form::Float4,
+            Form::Float8,
+            Form::Uuid,
+            Form::Timestamp,
+            Form::Date,
+        ] {
             assert_eq!(cell(form, &[0; 3]), Err(BadCell::Malformed), "{form:?}");
         }
         assert_eq!(cell(Form::Jsonb, b""), Err(BadCell::Malformed));

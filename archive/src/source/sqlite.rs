@@ -47,7 +47,8 @@ impl SqliteSource {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match kept {
                 Some(handle) => Ok(handle),
-                None => open(&path, statements, wait).map_err(|error| Failure::Down(format!("{} cannot be opened: {}", path.display(), plain(&error)))),
+                None => open(&path, statements, wait)
+                    .map_err(|error| Failure::Down(format!("{} cannot be opened: {}", path.display(), plain(&error)))),
             }
         }
     }
@@ -58,7 +59,8 @@ fn open(path: &Path, statements: usize, busy: Duration) -> rusqlite::Result<Hand
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(busy)?;
     // No mmap: it would make the operator's whole file resident. 8 MiB of cache keeps memory flat and serves index walks.
-    connection.execute_batch("pragma query_only = on; pragma mmap_size = 0; pragma cache_size = -8192; pragma trusted_schema = off;")?;
+    connection
+        .execute_batch("pragma query_only = on; pragma mmap_size = 0; pragma cache_size = -8192; pragma trusted_schema = off;")?;
     // The header is read only now, and says whether this is a database at all.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(statements.max(16));
@@ -77,7 +79,13 @@ impl Source for SqliteSource {
             let checked = tokio::task::spawn_blocking(move || {
                 let handle = match opener() {
                     Ok(handle) => handle,
-                    Err(failure) => return vec![fault_at(&place, format!("source `{name}`: {failure}"), "correct `url`; relative paths begin at the catalogue's folder")],
+                    Err(failure) => {
+                        return vec![fault_at(
+                            &place,
+                            format!("source `{name}`: {failure}"),
+                            "correct `url`; relative paths begin at the catalogue's folder",
+                        )];
+                    }
                 };
                 let faults = sections.iter().flat_map(|section| check_section(&handle.connection, section)).collect();
                 give_back(&idle, handle);
@@ -251,7 +259,9 @@ fn bind(statement: &mut Statement<'_>, section: &Section, subject: &Subject) -> 
 
 fn check_section(connection: &Connection, section: &Section) -> Vec<Fault> {
     let Some(query) = &section.query else { return Vec::new() };
-    let fault = |what: String| vec![fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the database")];
+    let fault = |what: String| {
+        vec![fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the database")]
+    };
     match connection.prepare(&query.sql) {
         Ok(statement) => match readable(&statement) {
             Ok(()) => column_faults(section, &statement.column_names()),
@@ -289,5 +299,12 @@ fn failure_in_stream(error: &rusqlite::Error) -> Failure {
 }
 
 fn is_down(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::CannotOpen | ErrorCode::NotADatabase | ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::PermissionDenied)
+    matches!(
+        code,
+        ErrorCode::CannotOpen
+            | ErrorCode::NotADatabase
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::PermissionDenied
+    )
 }

@@ -100,7 +100,8 @@ fn dos_time(at: jiff::Timestamp) -> DateTime {
     u16::try_from(civil.year())
         .ok()
         .and_then(|year| {
-            let [month, day, hour, minute, second] = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()].map(|n| n as u8);
+            let [month, day, hour, minute, second] =
+                [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()].map(|n| n as u8);
             DateTime::from_date_and_time(year, month, day, hour, minute, second).ok()
         })
         .unwrap_or_default()

@@ -167,7 +167,9 @@ impl Export<'_> {
             (_, Err(ContainerError::TooLarge)) => Ok(None),
             (_, Err(ContainerError::Io(error))) => Err(ExportError::from_io(error)),
             (Err(error), _) => Err(error),
-            (Ok(_), Err(ContainerError::Abandoned)) => Err(ExportError::Io(std::io::Error::other("the archive was not finished"))),
+            (Ok(_), Err(ContainerError::Abandoned)) => {
+                Err(ExportError::Io(std::io::Error::other("the archive was not finished")))
+            }
         }
     }
 
@@ -212,7 +214,11 @@ impl Export<'_> {
                     let (back, summary) = self.section(section, &mut turns, rows).await?;
                     out = back;
                     if summary.repaired > 0 {
-                        tracing::warn!(section = section.name(), texts = summary.repaired, "texts of the source are not UTF-8 and were repaired");
+                        tracing::warn!(
+                            section = section.name(),
+                            texts = summary.repaired,
+                            "texts of the source are not UTF-8 and were repaired"
+                        );
                     }
                     done.push(summary);
                     self.progress.sections_done.fetch_add(1, Ordering::Relaxed);
@@ -238,7 +244,10 @@ impl Export<'_> {
                 continue;
             }
             let Some(opened) = self.sources.get(&spec.name) else {
-                return Err(failed(sections.iter().find(|section| source_of(section) == Some(&spec.name)), Failure::Down("it was not opened".to_owned())));
+                return Err(failed(
+                    sections.iter().find(|section| source_of(section) == Some(&spec.name)),
+                    Failure::Down("it was not opened".to_owned()),
+                ));
             };
             let permit = tokio::select! {
                 biased;
@@ -250,7 +259,12 @@ impl Export<'_> {
         Ok(turns)
     }
 
-    async fn section(&self, section: &Section, turns: &mut HashMap<String, Turn<'_>>, rows: Rows) -> Result<(Out, SectionSummary), ExportError> {
+    async fn section(
+        &self,
+        section: &Section,
+        turns: &mut HashMap<String, Turn<'_>>,
+        rows: Rows,
+    ) -> Result<(Out, SectionSummary), ExportError> {
         let failed = |failure| failed(Some(&section), failure);
         let turn = source_of(section)
             .and_then(|name| turns.get_mut(name))

@@ -117,7 +117,10 @@ fn files(catalogue: &Catalogue, taken: &[(usize, &Section)]) -> Vec<Step> {
         let stem = name.rsplit('/').next().unwrap_or(name);
         steps.push(Step::EndOfText {
             title: format!("{}:", stem.strip_suffix(".txt").unwrap_or(stem)),
-            words: sections.iter().find_map(|(_, section)| section.text_empty.clone()).unwrap_or_else(|| text::NO_DATA.to_owned()),
+            words: sections
+                .iter()
+                .find_map(|(_, section)| section.text_empty.clone())
+                .unwrap_or_else(|| text::NO_DATA.to_owned()),
         });
     }
     steps

@@ -128,7 +128,11 @@ impl Rows {
         {
             return Err(Failure::Owner);
         }
-        if self.as_text { self.text_row(cells)? } else { self.json_row(cells)? }
+        if self.as_text {
+            self.text_row(cells)?
+        } else {
+            self.json_row(cells)?
+        }
         self.rows += 1;
         self.out.count_row();
         Ok(if self.out.is_full() { Flow::Flush } else { Flow::More })
@@ -225,7 +229,11 @@ impl Rows {
     }
 
     fn next_key(&mut self, cells: &[Cell<'_>]) -> Result<(), Failure> {
-        if self.next_group(cells)? { Ok(()) } else { Err(Failure::Shape("the query returned two rows with the same key for a map")) }
+        if self.next_group(cells)? {
+            Ok(())
+        } else {
+            Err(Failure::Shape("the query returned two rows with the same key for a map"))
+        }
     }
 
     /// Whether the row begins a new group, which is then the current one.
@@ -277,8 +285,12 @@ impl Rows {
             });
         }
         self.out.tell_rows();
-        let summary =
-            SectionSummary { path: section.path.clone(), rows: self.rows, bytes: self.out.total() - self.begun_at, repaired: self.repaired };
+        let summary = SectionSummary {
+            path: section.path.clone(),
+            rows: self.rows,
+            bytes: self.out.total() - self.begun_at,
+            repaired: self.repaired,
+        };
         (self.out, summary)
     }
 }
@@ -334,7 +346,9 @@ impl Plan {
         let line = section.text_line.as_ref().map(|template| {
             let piece = |part: &Part| match part {
                 Part::Literal(literal) => Some(Piece::Literal(literal.clone())),
-                Part::Column(name) => find("part of its text_line", name).map(|at| Piece::Column(Column::new(section, at, name, false))),
+                Part::Column(name) => {
+                    find("part of its text_line", name).map(|at| Piece::Column(Column::new(section, at, name, false)))
+                }
             };
             template.0.iter().filter_map(piece).collect()
         });

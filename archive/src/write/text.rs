@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
+use super::json;
 use super::rows::{Column, Piece};
 use super::value::{self, Clock, Kind};
-use super::json;
 use crate::source::Cell;
 use crate::subject::uuid_text;
 

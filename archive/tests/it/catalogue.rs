@@ -47,25 +47,80 @@ fn each_fault_has_its_line_and_its_cure() {
         ("document = \"data.json\"", "document = \"../data.json\"", "document", &["\"../data.json\"", "plain name"]),
         ("text_root = \"Data\"", "text_root = \"..\"", "text_root", &["cannot be a name in an archive"]),
         ("type = \"integer\"", "type = \"int\"", "type = \"int\"", &["\"int\"", "\"integer\", \"text\", \"uuid\""]),
-        ("[subject]\n", "[subject.key.customer]\nsource = \"db\"\n[subject]\n", "[subject.key.customer]", &["`key`", "not supported by this version"]),
-        ("kind = \"sqlite\"", "kind = \"mysql\"", "kind = \"mysql\"", &["mysql", "not supported by this version", "sqlite or postgres"]),
+        (
+            "[subject]\n",
+            "[subject.key.customer]\nsource = \"db\"\n[subject]\n",
+            "[subject.key.customer]",
+            &["`key`", "not supported by this version"],
+        ),
+        (
+            "kind = \"sqlite\"",
+            "kind = \"mysql\"",
+            "kind = \"mysql\"",
+            &["mysql", "not supported by this version", "sqlite or postgres"],
+        ),
         ("kind = \"sqlite\"", "kind = \"oracle\"", "kind = \"oracle\"", &["\"oracle\"", "\"sqlite\", \"postgres\""]),
         ("url = \"sqlite:data.db\"", "", "[source.db]", &["no `url`", "url_file"]),
         ("url = \"sqlite:data.db\"", "url = \"postgres://x/y\"", "url = \"postgres", &["does not fit its kind"]),
-        ("url = \"sqlite:data.db\"", "url = \"sqlite:data.db\"\nurl_file = \"u\"", "url_file", &["`url` and `url_file`", "keep one"]),
-        ("url = \"sqlite:data.db\"", "url = \"sqlite:data.db\"\nmax_concurrent = 0", "max_concurrent", &["is 0", "from 1 to 1000"]),
-        ("url = \"sqlite:data.db\"", "url = \"sqlite:data.db\"\nstatement_timeout = \"60\"", "statement_timeout", &["\"60\"", "\"60 s\""]),
-        ("url = \"sqlite:data.db\"", "url = \"sqlite:data.db\"\nsnapshot = \"all\"", "snapshot", &["\"request\", \"section\", \"none\""]),
-        ("url = \"sqlite:data.db\"", "url = \"sqlite:data.db\"\nsnapshots = \"none\"", "snapshots", &["unknown key `snapshots`", "did you mean `snapshot`"]),
+        (
+            "url = \"sqlite:data.db\"",
+            "url = \"sqlite:data.db\"\nurl_file = \"u\"",
+            "url_file",
+            &["`url` and `url_file`", "keep one"],
+        ),
+        (
+            "url = \"sqlite:data.db\"",
+            "url = \"sqlite:data.db\"\nmax_concurrent = 0",
+            "max_concurrent",
+            &["is 0", "from 1 to 1000"],
+        ),
+        (
+            "url = \"sqlite:data.db\"",
+            "url = \"sqlite:data.db\"\nstatement_timeout = \"60\"",
+            "statement_timeout",
+            &["\"60\"", "\"60 s\""],
+        ),
+        (
+            "url = \"sqlite:data.db\"",
+            "url = \"sqlite:data.db\"\nsnapshot = \"all\"",
+            "snapshot",
+            &["\"request\", \"section\", \"none\""],
+        ),
+        (
+            "url = \"sqlite:data.db\"",
+            "url = \"sqlite:data.db\"\nsnapshots = \"none\"",
+            "snapshots",
+            &["unknown key `snapshots`", "did you mean `snapshot`"],
+        ),
         ("name = \"activity\"", "name = \"Activity!\"", "name = \"Activity!\"", &["cannot be a category's name"]),
-        ("aliases = [\"activities\"]", "aliases = [\"all_data\"]", "[[category]]\nname = \"activity\"", &["\"all_data\" names two categories"]),
-        ("scope = \"portability.activity\"", "scope = \"portability.activity.single\"", "scope = \"portability.activity.single\"", &["family of scopes", "without .single"]),
+        (
+            "aliases = [\"activities\"]",
+            "aliases = [\"all_data\"]",
+            "[[category]]\nname = \"activity\"",
+            &["\"all_data\" names two categories"],
+        ),
+        (
+            "scope = \"portability.activity\"",
+            "scope = \"portability.activity.single\"",
+            "scope = \"portability.activity.single\"",
+            &["family of scopes", "without .single"],
+        ),
         ("title = { en = \"Activity\" }", "title = { nl = \"Activiteit\" }", "title = { nl", &["no English words"]),
         ("title = { en = \"Activity\" }\n", "", "[[category]]\nname = \"activity\"", &["no `title`"]),
         ("title = { en = \"Activity\" }", "title = \"Activity\"", "title = \"Activity\"", &["`title`", "a string", "a table"]),
-        ("categories = [\"activity\"]", "categories = [\"activty\"]", "[[section]]", &["`activty` that is not declared", "all_data, activity"]),
+        (
+            "categories = [\"activity\"]",
+            "categories = [\"activty\"]",
+            "[[section]]",
+            &["`activty` that is not declared", "all_data, activity"],
+        ),
         ("categories = [\"activity\"]", "categories = [\"activities\"]", "[[section]]", &["by its alias `activities`"]),
-        ("categories = [\"activity\"]\n", "categories = []\n", "[[category]]\nname = \"activity\"", &["no section belongs to the category `activity`"]),
+        (
+            "categories = [\"activity\"]\n",
+            "categories = []\n",
+            "[[category]]\nname = \"activity\"",
+            &["no section belongs to the category `activity`"],
+        ),
         ("categories = [\"activity\"]\n", "", "[[section]]", &["no `categories`"]),
         ("path = [\"A\", \"B\", \"List\"]\n", "", "[[section]]", &["no `path`"]),
         ("path = [\"A\", \"B\", \"List\"]", "path = [\"A\", \"\"]", "path = ", &["none of them empty"]),
@@ -83,7 +138,12 @@ fn each_fault_has_its_line_and_its_cure() {
         ("owner = \"user_id\"", "owner = \"user_id\"\ntime = \"t\"", "time = ", &["no :since", "TIME >= :since"]),
         ("owner = \"user_id\"", "owner = \"user_id\"\nkey = \"x\"", "key = ", &["`key`", "a string", "a list of strings"]),
         ("owner = \"user_id\"", "owner = \"user_id\"\nhidden = [3]", "hidden = ", &["only strings"]),
-        ("owner = \"user_id\"", "owner = \"user_id\"\nchanged = \"t\"", "changed = ", &["`changed`", "not supported by this version"]),
+        (
+            "owner = \"user_id\"",
+            "owner = \"user_id\"\nchanged = \"t\"",
+            "changed = ",
+            &["`changed`", "not supported by this version"],
+        ),
         ("owner = \"user_id\"", "owner = \"user_id\"\nfolder = \"t\"", "folder = ", &["unknown key `folder`", "known here are"]),
         ("owner = \"user_id\"", "owner = \"user_id\"\ntext = \"CON.txt\"", "text = \"CON", &["names a device"]),
         ("owner = \"user_id\"", "owner = \"user_id\"\ntext_line = \"{Date\"", "text_line", &["a brace that names no column"]),
@@ -94,11 +154,31 @@ fn each_fault_has_its_line_and_its_cure() {
         ("user_id = :subject\"", "user_id = ':subject\"", "[[section]]", &["does not end", "close it"]),
         ("select user_id, x from t where", "delete from t where", "[[section]]", &["not a select"]),
         (":subject\"\n", ":subject\"\n[section.fields]\nx = { type = \"time\" }\n", "x = { type", &["\"time\"", "\"timestamp\""]),
-        (":subject\"\n", ":subject\"\n[section.fields]\nx = { type = \"string\", as = \"%Y\" }\n", "x = { type", &["`as` is only for"]),
-        (":subject\"\n", ":subject\"\n[section.fields]\nx = { type = \"timestamp\", as = \"%!\" }\n", "x = { type", &["not a strftime format"]),
-        (":subject\"\n", ":subject\"\n[section.fields]\nx = { type = \"string\", rule = \"pseudonym\" }\n", "x = { type", &["`rule`", "refused rather than ignored"]),
+        (
+            ":subject\"\n",
+            ":subject\"\n[section.fields]\nx = { type = \"string\", as = \"%Y\" }\n",
+            "x = { type",
+            &["`as` is only for"],
+        ),
+        (
+            ":subject\"\n",
+            ":subject\"\n[section.fields]\nx = { type = \"timestamp\", as = \"%!\" }\n",
+            "x = { type",
+            &["not a strftime format"],
+        ),
+        (
+            ":subject\"\n",
+            ":subject\"\n[section.fields]\nx = { type = \"string\", rule = \"pseudonym\" }\n",
+            "x = { type",
+            &["`rule`", "refused rather than ignored"],
+        ),
         (":subject\"\n", ":subject\"\n[section.fields]\nx = \"string\"\n", "x = \"string\"", &["is not a table"]),
-        (":subject\"\n", ":subject\"\n[[section.nest]]\nfield = \"y\"\n", "[[section.nest]]", &["`nest`", "not supported by this version"]),
+        (
+            ":subject\"\n",
+            ":subject\"\n[[section.nest]]\nfield = \"y\"\n",
+            "[[section.nest]]",
+            &["`nest`", "not supported by this version"],
+        ),
         (":subject\"\n", ":subject\"\n[store.s3]\nurl = \"y\"\n", "[store.s3]", &["`store`", "not supported by this version"]),
         ("categories = [\"activity\"]", "categories = [\"activity\"", "path = ", &["this is not TOML"]),
     ];
@@ -108,7 +188,9 @@ fn each_fault_has_its_line_and_its_cure() {
         let text = format!("{}{new}{}", &good[..position], &good[position + old.len()..]);
         let found = faults(&text);
         let line = line_of(&text, place);
-        let hit = found.iter().any(|fault| fault.starts_with(&format!("catalog.toml:{line}: ")) && words.iter().all(|word| fault.contains(word)));
+        let hit = found
+            .iter()
+            .any(|fault| fault.starts_with(&format!("catalog.toml:{line}: ")) && words.iter().all(|word| fault.contains(word)));
         assert!(hit, "{new:?} at line {line} should say {words:?}, but says {found:#?}");
         assert!(found.iter().all(|fault| fault.contains("; ")), "no cure in {found:#?}");
     }
@@ -116,7 +198,10 @@ fn each_fault_has_its_line_and_its_cure() {
 
 #[test]
 fn all_faults_are_told_at_once_in_order() {
-    let text = with(SECTION).replace("edition = \"test\"", "edition = 1").replace("shape = \"list\"", "shape = \"tree\"").replace("owner = \"user_id\"\n", "");
+    let text = with(SECTION)
+        .replace("edition = \"test\"", "edition = 1")
+        .replace("shape = \"list\"", "shape = \"tree\"")
+        .replace("owner = \"user_id\"\n", "");
     let found = faults(&text);
     assert_eq!(found.len(), 3, "{found:#?}");
     let lines: Vec<usize> = found.iter().map(|fault| fault.split(':').nth(1).unwrap().parse().unwrap()).collect();
@@ -126,7 +211,13 @@ fn all_faults_are_told_at_once_in_order() {
 #[test]
 fn two_sections_cannot_claim_one_place() {
     let same = with(&format!("{SECTION}{SECTION}"));
-    assert!(faults(&same).iter().any(|fault| fault.contains("two sections have the path \"A / B / List\", the first at catalog.toml:")), "{:#?}", faults(&same));
+    assert!(
+        faults(&same)
+            .iter()
+            .any(|fault| fault.contains("two sections have the path \"A / B / List\", the first at catalog.toml:")),
+        "{:#?}",
+        faults(&same)
+    );
     let through = with(&format!("{SECTION}{}", SECTION.replace("\"List\"]", "\"List\", \"Inner\"]")));
     assert!(faults(&through).iter().any(|fault| fault.contains("leads through the section at")), "{:#?}", faults(&through));
     let case = with(&format!("{SECTION}{}", SECTION.replace("\"B\", \"List\"]", "\"b\", \"List\"]")));
@@ -156,7 +247,11 @@ fn includes_come_in_order_with_lines_of_their_own() {
 
     std::fs::write(&main, text.replace("\"sections/*.toml\"", "\"sections/*.tml\", \"none.toml\", \"*/a.toml\"")).unwrap();
     let error = Catalogue::load(&main).unwrap_err().to_string();
-    for words in ["no file fits the pattern \"sections/*.tml\"", "\"none.toml\" cannot be included", "`*` may stand in the file's name only"] {
+    for words in [
+        "no file fits the pattern \"sections/*.tml\"",
+        "\"none.toml\" cannot be included",
+        "`*` may stand in the file's name only",
+    ] {
         assert!(error.contains(words), "{error}");
     }
     let error = Catalogue::load(&folder.path().join("nowhere.toml")).unwrap_err().to_string();
@@ -165,7 +260,8 @@ fn includes_come_in_order_with_lines_of_their_own() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let text = with(SECTION).replace("kind = \"sqlite\"", "kind = \"postgres\"").replace("sqlite:data.db", "postgres://u:hunter2@h/d");
+    let text =
+        with(SECTION).replace("kind = \"sqlite\"", "kind = \"postgres\"").replace("sqlite:data.db", "postgres://u:hunter2@h/d");
     let catalogue = parse(&text).unwrap();
     assert!(!format!("{catalogue:?}").contains("hunter2"));
 }

@@ -152,7 +152,15 @@ async fn everything_as_json(engine: Engine) {
     let rows: Vec<_> = summary.sections.iter().map(|section| (section.path.last().unwrap().as_str(), section.rows)).collect();
     assert_eq!(
         rows,
-        [("VideoList", 2), ("AdInterestCategories", 1), ("SendGifts", 0), ("BuyGifts", 1), ("ProfileMap", 1), ("ChatHistory", 3), ("WatchLiveMap", 2)]
+        [
+            ("VideoList", 2),
+            ("AdInterestCategories", 1),
+            ("SendGifts", 0),
+            ("BuyGifts", 1),
+            ("ProfileMap", 1),
+            ("ChatHistory", 3),
+            ("WatchLiveMap", 2)
+        ]
     );
 }
 

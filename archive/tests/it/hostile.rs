@@ -46,7 +46,8 @@ const STRINGS: &[&str] = &[
 
 async fn strings_stay_in_their_place(engine: Engine) {
     let db = Db::new(engine, "create table t (o bigint, id bigint, c text);").await;
-    let rows: Vec<String> = STRINGS.iter().enumerate().map(|(id, text)| format!("(1, {id}, '{}')", text.replace('\'', "''"))).collect();
+    let rows: Vec<String> =
+        STRINGS.iter().enumerate().map(|(id, text)| format!("(1, {id}, '{}')", text.replace('\'', "''"))).collect();
     db.run(&format!("insert into t values {};", rows.join(", "))).await;
     let catalogue = db.catalogue(SECTIONS);
     let (made, _) = db.export(&catalogue, "activity", "1", DataFormat::Json).await.unwrap();
@@ -61,7 +62,9 @@ async fn strings_stay_in_their_place(engine: Engine) {
     let blocks: Vec<&str> = text.split("\n\n").collect();
     assert_eq!(blocks.len(), STRINGS.len(), "{text}");
     for (id, block) in blocks.iter().enumerate() {
-        let mut lines = block.split(['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{85}', '\u{2028}', '\u{2029}']).filter(|line| !line.starts_with("    "));
+        let mut lines = block
+            .split(['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{85}', '\u{2028}', '\u{2029}'])
+            .filter(|line| !line.starts_with("    "));
         assert_eq!(lines.next(), Some(format!("Id: {id}").as_str()), "{text}");
         assert!(lines.next().unwrap().starts_with("Comment: "), "{text}");
         assert_eq!(lines.find(|line| !line.is_empty()), None, "{text}");
@@ -73,7 +76,11 @@ async fn strings_stay_in_their_place(engine: Engine) {
 /// SQLite holds what PostgreSQL refuses: NUL within a text.
 #[tokio::test]
 async fn nul_within_a_text() {
-    let db = Db::new(Engine::Sqlite, "create table t (o bigint, id bigint, c text); insert into t values (1, 1, 'a' || char(0) || 'b');").await;
+    let db = Db::new(
+        Engine::Sqlite,
+        "create table t (o bigint, id bigint, c text); insert into t values (1, 1, 'a' || char(0) || 'b');",
+    )
+    .await;
     let (made, _) = db.export(&db.catalogue(SECTIONS), "activity", "1", DataFormat::Json).await.unwrap();
     assert_eq!(made.value()["L"][0]["Comment"], "a\0b");
 }

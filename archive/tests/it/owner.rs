@@ -39,7 +39,8 @@ async fn a_planted_or_serves_nothing(engine: Engine) {
 /// What would have been the first strange row is not even rendered: the file is given up with what came before it.
 async fn nothing_of_the_strange_row_is_on_disk(engine: Engine) {
     let db = Db::new(engine, DATA).await;
-    let catalogue = db.catalogue(&section("select user_id, link from likes where user_id = :subject or user_id = 2 order by user_id"));
+    let catalogue =
+        db.catalogue(&section("select user_id, link from likes where user_id = :subject or user_id = 2 order by user_id"));
     let sources = db.sources(&catalogue).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut order = crate::support::order("activity", "1", DataFormat::Json);

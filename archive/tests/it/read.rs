@@ -30,7 +30,11 @@ query = "select o, id, id / 2 as g from t where o = :subject order by id"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ours_are_counted() {
-    let db = Db::new(Engine::Sqlite, "create table t (o integer, id integer, note text); insert into t values (1, 1, 'a'), (1, 2, 'b'), (1, 3, 'c\n\nd');").await;
+    let db = Db::new(
+        Engine::Sqlite,
+        "create table t (o integer, id integer, note text); insert into t values (1, 1, 'a'), (1, 2, 'b'), (1, 3, 'c\n\nd');",
+    )
+    .await;
     let catalogue = db.catalogue(SECTIONS);
     let (made, summary) = db.export(&catalogue, "activity", "1", DataFormat::Json).await.unwrap();
     let contents = inspect_sections(&made.path(), catalogue.sections().iter().map(|section| section.path.clone())).unwrap();
@@ -111,7 +115,12 @@ fn a_bomb_costs_no_memory() {
 
     let mut names = ZipWriter::new(Cursor::new(Vec::new()));
     for n in 0..300 {
-        names.start_file(format!("{n}{}", "n".repeat(65_000)), SimpleFileOptions::default().compression_method(CompressionMethod::Stored)).unwrap();
+        names
+            .start_file(
+                format!("{n}{}", "n".repeat(65_000)),
+                SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
+            )
+            .unwrap();
     }
     assert!(told(names.finish().unwrap().into_inner()).contains("directory is too large"));
 }

@@ -115,7 +115,13 @@ impl Db {
     }
 
     /// Makes an archive of one category for a person.
-    pub(crate) async fn export(&self, catalogue: &Arc<Catalogue>, category: &str, subject: &str, format: DataFormat) -> Result<(Made, Summary), ExportError> {
+    pub(crate) async fn export(
+        &self,
+        catalogue: &Arc<Catalogue>,
+        category: &str,
+        subject: &str,
+        format: DataFormat,
+    ) -> Result<(Made, Summary), ExportError> {
         let sources = self.sources(catalogue).await;
         export(catalogue, &sources, category, subject, format).await
     }
@@ -200,8 +206,15 @@ pub(crate) async fn export(
     let file = tempfile::NamedTempFile::new().unwrap();
     let progress = Arc::new(Progress::default());
     let handle: File = file.reopen().unwrap();
-    let summary =
-        archive::write::write(catalogue.clone(), sources, order(category, subject, format), handle, progress.clone(), CancellationToken::new()).await?;
+    let summary = archive::write::write(
+        catalogue.clone(),
+        sources,
+        order(category, subject, format),
+        handle,
+        progress.clone(),
+        CancellationToken::new(),
+    )
+    .await?;
     assert_eq!(progress.rows.load(Ordering::Relaxed), summary.sections.iter().map(|section| section.rows).sum::<u64>());
     assert_eq!(progress.bytes.load(Ordering::Relaxed), summary.json_bytes);
     assert_eq!(progress.sections_done.load(Ordering::Relaxed), progress.sections_total.load(Ordering::Relaxed));

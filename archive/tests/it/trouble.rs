@@ -15,7 +15,9 @@ use crate::both;
 use crate::support::{Db, Engine, export, head, order, parse, postgres_is_there};
 
 fn list(query: &str) -> String {
-    format!("[[section]]\ncategories = [\"activity\"]\npath = [\"L\"]\nsource = \"db\"\nshape = \"list\"\nowner = \"o\"\nquery = '''{query}'''\n")
+    format!(
+        "[[section]]\ncategories = [\"activity\"]\npath = [\"L\"]\nsource = \"db\"\nshape = \"list\"\nowner = \"o\"\nquery = '''{query}'''\n"
+    )
 }
 
 /// Some four hundred thousand rows that no table holds.
@@ -24,7 +26,9 @@ fn many(engine: Engine) -> &'static str {
         Engine::Sqlite => {
             "with recursive n(i) as (select 1 union all select i + 1 from n where i < 400000) select :subject as o, i, 'some words to fill the row' as w from n"
         }
-        Engine::Postgres => "select cast(:subject as bigint) as o, i, 'some words to fill the row' as w from generate_series(1, 400000) i",
+        Engine::Postgres => {
+            "select cast(:subject as bigint) as o, i, 'some words to fill the row' as w from generate_series(1, 400000) i"
+        }
     }
 }
 
@@ -39,9 +43,21 @@ fn slow(engine: Engine) -> &'static str {
 }
 
 /// A write on a task of its own, so that the test's own awaits do not share its time.
-fn spawned(catalogue: Arc<Catalogue>, sources: Arc<Sources>, progress: Arc<Progress>) -> tokio::task::JoinHandle<Result<Summary, ExportError>> {
+fn spawned(
+    catalogue: Arc<Catalogue>,
+    sources: Arc<Sources>,
+    progress: Arc<Progress>,
+) -> tokio::task::JoinHandle<Result<Summary, ExportError>> {
     tokio::spawn(async move {
-        write(catalogue, &sources, order("activity", "1", DataFormat::Json), tempfile::tempfile().unwrap(), progress, CancellationToken::new()).await
+        write(
+            catalogue,
+            &sources,
+            order("activity", "1", DataFormat::Json),
+            tempfile::tempfile().unwrap(),
+            progress,
+            CancellationToken::new(),
+        )
+        .await
     })
 }
 
@@ -71,9 +87,15 @@ async fn what_is_missing_is_named(engine: Engine) {
         (list("select a from t where o = :subject"), "no column `o`, which the section names as owner"),
         (list("select o from t where o = :subject"), "no column to write"),
         (list("select o, a, a from t where o = :subject"), "two columns are named `a`"),
-        (list("select o, a from t where o = :subject").replace("owner =", "hidden = [\"A\"]\nowner ="), "no column `A`, which the section names as hidden"),
+        (
+            list("select o, a from t where o = :subject").replace("owner =", "hidden = [\"A\"]\nowner ="),
+            "no column `A`, which the section names as hidden",
+        ),
         (list("select o, a from t where o = :subject").replace("owner =", "key = [\"id\"]\nowner ="), "part of its key"),
-        (list("select o, a from t where o = :subject").replace("owner =", "text_line = \"{b}\"\nowner ="), "part of its text_line"),
+        (
+            list("select o, a from t where o = :subject").replace("owner =", "text_line = \"{b}\"\nowner ="),
+            "part of its text_line",
+        ),
         (list("select o, a from t where o = :subject") + "[section.fields]\nb = { type = \"string\" }\n", "names as a field"),
         (list("select o, a, 1 as b from t where o = :subject").replace("\"list\"", "\"value\""), "a value has one column"),
     ] {
@@ -96,7 +118,10 @@ async fn nothing_can_be_written(engine: Engine) {
     let catalogue = db.catalogue(&list(writing));
     let Err(error) = db.export(&catalogue, "activity", "1", DataFormat::Json).await else { panic!("written") };
     assert_eq!(error.reason(), "query_failed", "{error}");
-    let (_, summary) = db.export(&db.catalogue(&list("select o, o as p from t where o = :subject")), "activity", "1", DataFormat::Json).await.unwrap();
+    let (_, summary) = db
+        .export(&db.catalogue(&list("select o, o as p from t where o = :subject")), "activity", "1", DataFormat::Json)
+        .await
+        .unwrap();
     assert_eq!(summary.sections[0].rows, 1);
 }
 
@@ -143,7 +168,10 @@ async fn cancellation_is_seen_everywhere(engine: Engine) {
         // The one turn is free again: work that nobody waits for has stopped.
         let other = list("select o from t where o = :subject").replace("select o", "select o, o as p");
         let next = Arc::new(parse(&(head(engine, db.url(), "max_concurrent = 1") + &other)).unwrap());
-        tokio::time::timeout(Duration::from_secs(20), export(&next, &sources, "activity", "1", DataFormat::Json)).await.expect("the turn is still taken").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), export(&next, &sources, "activity", "1", DataFormat::Json))
+            .await
+            .expect("the turn is still taken")
+            .unwrap();
     }
 }
 
@@ -232,12 +260,19 @@ async fn a_full_disk_is_told() {
     let catalogue = db.catalogue(&list(many(Engine::Sqlite)));
     let sources = db.sources(&catalogue).await;
     let file = File::options().write(true).open("/dev/full").unwrap();
-    let error = write(catalogue, &sources, order("activity", "1", DataFormat::Json), file, Arc::default(), CancellationToken::new()).await.unwrap_err();
+    let error =
+        write(catalogue, &sources, order("activity", "1", DataFormat::Json), file, Arc::default(), CancellationToken::new())
+            .await
+            .unwrap_err();
     assert_eq!((error.reason(), error.retryable()), ("disk_full", true), "{error}");
 }
 
 async fn rows_that_do_not_make_the_shape(engine: Engine) {
-    let db = Db::new(engine, "create table t (o bigint, g text, n bigint); insert into t values (1, 'a', 1), (1, 'b', 2), (1, 'a', 3), (2, null, 1);").await;
+    let db = Db::new(
+        engine,
+        "create table t (o bigint, g text, n bigint); insert into t values (1, 'a', 1), (1, 'b', 2), (1, 'a', 3), (2, null, 1);",
+    )
+    .await;
     for (shape, subject, words) in [
         ("\"groups\"\ngroup = \"g\"", "1", "came again"),
         ("\"map\"\ngroup = \"g\"", "1", "came again"),
@@ -246,7 +281,9 @@ async fn rows_that_do_not_make_the_shape(engine: Engine) {
     ] {
         let section = list("select o, g, n from t where o = :subject order by n").replace("\"list\"", shape);
         for format in [DataFormat::Json, DataFormat::Text] {
-            let Err(error) = db.export(&db.catalogue(&section), "activity", subject, format).await else { panic!("served: {words}") };
+            let Err(error) = db.export(&db.catalogue(&section), "activity", subject, format).await else {
+                panic!("served: {words}")
+            };
             assert!(error.to_string().contains(words), "{error}");
             assert_eq!((error.reason(), error.retryable()), ("shape_mismatch", false));
         }

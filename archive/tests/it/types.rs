@@ -35,11 +35,17 @@ async fn postgres_types() {
            null, null, null, null, '{}', null, null, 'empty', null, null, null, 0, null, null);",
     )
     .await;
-    let catalogue = db.catalogue(&list("select * from t where o = :subject order by a nulls last; ", "f = { type = \"number\" }"));
+    let catalogue =
+        db.catalogue(&list("select * from t where o = :subject order by a nulls last; ", "f = { type = \"number\" }"));
     assert_eq!(db.sources(&catalogue).await.check(&catalogue).await, []);
     let (made, _) = db.export(&catalogue, "activity", "1", DataFormat::Json).await.unwrap();
     let text = made.json();
-    for exact in ["\"f\":12345678901234567890.1234500000", "\"n\":{\"b\": 12345678901234567890}", "\"c\":9007199254740993", "\"d\":0.1,\"e\":0.1"] {
+    for exact in [
+        "\"f\":12345678901234567890.1234500000",
+        "\"n\":{\"b\": 12345678901234567890}",
+        "\"c\":9007199254740993",
+        "\"d\":0.1,\"e\":0.1",
+    ] {
         assert!(text.contains(exact), "{exact} in {text}");
     }
     let mut value = made.value();
@@ -180,7 +186,9 @@ async fn fields_convert_or_tell(engine: Engine) {
     ] {
         let text = list(&format!("select o, {column} as \"V\" from t where o = :subject"), &format!("V = {field}"));
         for format in [DataFormat::Json, DataFormat::Text] {
-            let Err(error) = db.export(&db.catalogue(&text), "activity", "1", format).await else { panic!("served: {column} {field}") };
+            let Err(error) = db.export(&db.catalogue(&text), "activity", "1", format).await else {
+                panic!("served: {column} {field}")
+            };
             assert!(error.to_string().contains(words) && error.to_string().contains("column `V`"), "{error}");
             assert!(matches!(&error, ExportError::Section { failure: Failure::Value { .. }, .. }));
             assert_eq!((error.reason(), error.retryable()), ("value_invalid", false));
@@ -198,7 +206,9 @@ async fn other_subjects(engine: Engine) {
         &format!("create table t (u {uuid}, s text, x text); insert into t values ('{id}', 'ada', 'hers'), ('00000000-0000-0000-0000-000000000000', 'Ada', 'other');"),
     )
     .await;
-    for (kind, column, subject) in [("uuid", "u", id.to_uppercase()), ("text", "s", "ada".to_owned()), ("uuid", "u", id.to_owned())] {
+    for (kind, column, subject) in
+        [("uuid", "u", id.to_uppercase()), ("text", "s", "ada".to_owned()), ("uuid", "u", id.to_owned())]
+    {
         let text = crate::support::head(engine, db.url(), "").replace("type = \"integer\"", &format!("type = \"{kind}\""))
             + &list(&format!("select {column} as o, x from t where {column} = :subject"), "");
         let catalogue = std::sync::Arc::new(crate::support::parse(&text).unwrap());

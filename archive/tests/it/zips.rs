@@ -37,7 +37,11 @@ async fn db(rows: u32) -> Db {
 }
 
 fn passes(program: &str, arguments: &[&str], path: &str) -> String {
-    let output = Command::new(program).args(arguments).arg(path).output().unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(path)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is not installed: {error}"));
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program}: {said}");
     said
@@ -48,7 +52,11 @@ fn everybody_reads(path: &str) {
     assert!(passes("unzip", &["-t"], path).contains("No errors detected"));
     assert!(passes("7z", &["t"], path).contains("Everything is Ok"));
     passes("bsdtar", &["-tf"], path);
-    passes("python3", &["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; assert z.namelist()"], path);
+    passes(
+        "python3",
+        &["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; assert z.namelist()"],
+        path,
+    );
     // bsdtar from a pipe reads local headers only.
     let piped = Command::new("sh").arg("-c").arg("cat \"$1\" | bsdtar -xOf - > /dev/null").arg("sh").arg(path).output().unwrap();
     assert!(piped.status.success() && piped.stderr.is_empty(), "{}", String::from_utf8_lossy(&piped.stderr));
@@ -61,8 +69,14 @@ async fn make(db: &Db, format: DataFormat, level: u32, small: u64) -> tempfile::
     let mut order = order("activity", "1", format);
     order.level = level;
     let progress = Arc::default();
-    let summary = write_with(catalogue, &sources, order, file.reopen().unwrap(), Arc::clone(&progress), CancellationToken::new(), small).await.unwrap();
-    assert_eq!(progress.rows.load(std::sync::atomic::Ordering::Relaxed), summary.sections.iter().map(|section| section.rows).sum::<u64>());
+    let summary =
+        write_with(catalogue, &sources, order, file.reopen().unwrap(), Arc::clone(&progress), CancellationToken::new(), small)
+            .await
+            .unwrap();
+    assert_eq!(
+        progress.rows.load(std::sync::atomic::Ordering::Relaxed),
+        summary.sections.iter().map(|section| section.rows).sum::<u64>()
+    );
     file
 }
 
