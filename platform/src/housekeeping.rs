@@ -43,16 +43,18 @@ pub(crate) async fn sweep(platform: &Platform) -> Result<(), Fault> {
     Ok(())
 }
 
-/// An object that no archive names and that no running attempt may be about to name.
+/// An object that no archive names and that no running attempt may be about to name. The attempt is looked at first: one that ends
+/// between the two looks has named its object by the second.
 async fn is_orphan(platform: &Platform, object: &str) -> Result<bool, Fault> {
-    let mut tx = platform.db.read().await?;
-    if sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_some() {
-        return Ok(false);
-    }
     let named =
         object.split_once('/').and_then(|(request, rest)| Some((request.parse().ok()?, rest.split_once('-')?.0.parse().ok()?)));
-    let Some((request_id, attempt)) = named else { return Ok(true) };
-    Ok(!requests::is_wanted(platform, request_id, attempt).await?)
+    if let Some((request_id, attempt)) = named
+        && requests::is_wanted(platform, request_id, attempt).await?
+    {
+        return Ok(false);
+    }
+    let mut tx = platform.db.read().await?;
+    Ok(sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_none())
 }
 
 /// Forgets what has been kept as long as the operator says.
