@@ -121,6 +121,8 @@ impl Keys {
     /// Puts a new key in front. Older ones stay for opening; those replaced more than a day ago are dropped, so whoever calls this has
     /// resealed everything after the last time. Gives the new key's id.
     pub fn rotate(&self, now: Millis) -> Result<u32, KeyError> {
+        // Another process may have rotated since we looked: its key must not be written over.
+        self.refresh()?;
         let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         let limit = (now - OVERLAP).seconds();
         let replaced_at: Vec<i64> = std::iter::once(i64::MAX).chain(ring.keys.iter().map(|key| key.made_at)).collect();
@@ -251,6 +253,12 @@ mod tests {
         other.rotate(Millis(day * 12)).unwrap();
         assert!(other.unseal("secret 1", &sealed).is_err(), "a key replaced more than a day ago is dropped");
         assert!(other.unseal("secret 1", &later).is_ok());
+
+        // Both rotate, neither having looked in between: neither key is lost.
+        keys.rotate(Millis(day * 12)).unwrap();
+        let by_one = keys.seal("secret 1", b"one").unwrap();
+        other.rotate(Millis(day * 12)).unwrap();
+        assert!(keys.unseal("secret 1", &by_one).is_ok() && other.unseal("secret 1", &by_one).is_ok());
     }
 
     #[cfg(unix)]
