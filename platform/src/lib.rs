@@ -105,6 +105,9 @@ pub enum Fault {
     /// A row that says what it cannot say.
     #[error("the store holds a value that cannot be read: {0}")]
     Row(String),
+    /// A person who was deleted while they were about to act.
+    #[error("person {0} was deleted")]
+    Gone(i64),
     /// Hashing a password.
     #[error("password: {0}")]
     Password(String),

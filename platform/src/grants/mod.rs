@@ -15,7 +15,7 @@ use crate::db::{Tx, words};
 use crate::ids;
 use crate::quotas::RequestType;
 use crate::settings::Preset;
-use crate::{Fault, Platform, pause, requests, webhooks};
+use crate::{Fault, Platform, pause, people, requests, webhooks};
 
 pub use consume::{Held, Need, Shortfall, spend};
 pub use rows::{apps_of, by_id, held, live_of_person};
@@ -129,6 +129,10 @@ pub async fn allow(
         end_cause: None,
     };
     rows::insert(&mut tx, &grant, scopes).await?;
+    // Looked at after the insert: a deletion under way holds that up, and one that comes later finds this grant.
+    if people::by_id(&mut tx, person_id).await?.is_none_or(|person| person.deleted_at.is_some()) {
+        return Err(Fault::Gone(person_id));
+    }
     let expires_at = now + platform.settings.tokens.code.0;
     rows::insert_code(&mut tx, ids::hash(&code), grant.grant_id, redirect_uri, challenge, expires_at).await?;
     let detail = scopes.to_string();
