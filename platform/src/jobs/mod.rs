@@ -111,7 +111,13 @@ pub(crate) enum Outcome {
 
 /// Puts a job into the queue, with the transaction. Runners wake when it commits.
 pub(crate) async fn enqueue(tx: &mut Tx, platform: &Platform, job: Job, run_at: Millis) -> Result<(), Fault> {
-    rows::insert(tx, platform, &job, run_at).await?;
+    enqueue_after(tx, platform, job, 0, run_at).await
+}
+
+/// As [`enqueue`], for work that was given up after so many attempts and is taken up again: the count goes on, so that no late attempt
+/// of then bears the number of one of now.
+pub(crate) async fn enqueue_after(tx: &mut Tx, platform: &Platform, job: Job, attempt: i32, run_at: Millis) -> Result<(), Fault> {
+    rows::insert(tx, platform, &job, attempt, run_at).await?;
     tx.wake_runners();
     Ok(())
 }

@@ -32,19 +32,20 @@ pub struct JobRow {
     pub created_at: Millis,
 }
 
-pub(super) async fn insert(tx: &mut Tx, platform: &Platform, job: &Job, run_at: Millis) -> Result<(), Fault> {
+pub(super) async fn insert(tx: &mut Tx, platform: &Platform, job: &Job, attempt: i32, run_at: Millis) -> Result<(), Fault> {
     let payload = serde_json::to_string(job).map_err(|fault| Fault::Row(fault.to_string()))?;
     sql!(
         tx,
         execute,
         "insert into jobs (job_id, lane, payload, priority, run_at, attempt, max_attempts, dedupe_key, created_at)
-         values ($1, $2, $3, 0, $4, 0, $5, $6, $7)
+         values ($1, $2, $3, 0, $4, $5, $6, $7, $8)
          on conflict (dedupe_key) do nothing",
         platform.random.id(),
         job.lane(),
         payload,
         run_at,
-        i32::try_from(job.max_attempts(platform)).unwrap_or(i32::MAX),
+        attempt,
+        attempt.saturating_add(i32::try_from(job.max_attempts(platform)).unwrap_or(i32::MAX)),
         job.dedupe_key(),
         platform.now(),
     )?;

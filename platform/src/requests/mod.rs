@@ -452,7 +452,9 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
     if !grants::spend_on(&mut tx, request.grant_id, &singles, request_id).await? || !rows::requeue(&mut tx, request_id).await? {
         return Err(RetryRefusal::NotGranted(request_id));
     }
-    jobs::enqueue(&mut tx, platform, Job::Export { request_id }, now).await?;
+    // A worker that was killed between failing the request and burying its job has left that behind.
+    jobs::forget_export(&mut tx, request_id).await?;
+    jobs::enqueue_after(&mut tx, platform, Job::Export { request_id }, request.attempt, now).await?;
     about(Actor::Operator, "request.retried", &request, "").write(&mut tx, &platform.random, now).await?;
     tx.commit().await.map_err(Fault::from)?;
     Ok(())

@@ -223,7 +223,7 @@ pub(super) async fn fail(
         tx,
         execute,
         "update requests
-         set status = $2, failure = $3, failure_detail = $4, ended_at = $5
+         set status = $2, failure = $3, failure_detail = $4, ended_at = $5, attempt = $6
          where request_id = $1 and attempt <= $6 and status in ($7, $8, $9)",
         request_id,
         RequestState::Failed,
@@ -238,14 +238,14 @@ pub(super) async fn fail(
     Ok(moved == 1)
 }
 
-/// Takes a failed request back to the queue, its attempts counted anew.
+/// Takes a failed request back to the queue.
 pub(super) async fn requeue(tx: &mut Tx, request_id: i64) -> Result<bool, Fault> {
     let [a, b, c] = guard(RequestState::Queued);
     let moved = sql!(
         tx,
         execute,
         "update requests
-         set status = $2, attempt = 0, failure = null, failure_detail = null, ended_at = null
+         set status = $2, failure = null, failure_detail = null, ended_at = null
          where request_id = $1 and status in ($3, $4, $5)",
         request_id,
         RequestState::Queued,
