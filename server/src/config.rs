@@ -221,6 +221,20 @@ impl Config {
         }
     }
 
+    /// Writes down what makes this gateway another than the default, so that `portward admin --config` finds the same one.
+    pub(crate) fn write_down(&self, base_url: &str) -> anyhow::Result<()> {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let allow: Vec<String> = self.webhooks.allow.iter().map(|entry| text(entry)).collect();
+        let toml = format!(
+            "# Written by portward at each start.\n[server]\npublic_url = {}\n[catalog]\nfile = {}\n[brand]\nname = {}\n[webhooks]\nallow = [{}]\n",
+            text(base_url),
+            text(&self.catalog_file().display().to_string()),
+            text(&self.brand.name),
+            allow.join(", "),
+        );
+        Ok(std::fs::write(self.folder.join("portward.toml"), toml)?)
+    }
+
     /// Lets webhooks go to a host that is not on the public Internet.
     pub(crate) fn allow_webhooks_to(&mut self, hosts: &[&str]) {
         self.webhooks.allow.extend(hosts.iter().map(|host| (*host).to_owned()));

@@ -25,7 +25,7 @@ const LONG: usize = 6000;
 pub(crate) struct Asked {
     pub(crate) app: App,
     pub(crate) redirect_uri: String,
-    /// All that is asked for, the basic scope first.
+    /// All that is asked for, in its order; the basic scope first unless it was named.
     pub(crate) scopes: ScopeSet,
     pub(crate) state: Option<String>,
     pub(crate) challenge: Option<String>,
@@ -304,10 +304,6 @@ impl Faults {
 
     fn scopes(&mut self, text: Option<&str>, enabled: &ScopeSet) -> ScopeSet {
         let mut scopes = ScopeSet::default();
-        let basic = wire::Scope::parse(wire::BASIC_SCOPE);
-        if let Ok(basic) = basic {
-            scopes.insert(basic);
-        }
         let asked = match text.map(ScopeSet::parse) {
             None => {
                 self.add(
@@ -338,6 +334,12 @@ impl Faults {
             }
             let cure = "Ask for scopes only that are switched on for your app.";
             self.add(OAuthErrorCode::InvalidScope, "scope", format!("Not switched on for this app: {names}."), cure);
+        }
+        // What was asked for is said back in its own order: clients compare. The basic scope comes with any sign-in.
+        if !asked.contains(wire::BASIC_SCOPE)
+            && let Ok(basic) = wire::Scope::parse(wire::BASIC_SCOPE)
+        {
+            scopes.insert(basic);
         }
         asked.iter().cloned().for_each(|scope| scopes.insert(scope));
         scopes

@@ -82,7 +82,8 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
     let db = state::open_store(&config).await?;
     db.migrate().await?;
     let gateway = Arc::new(state::open_platform_with(&config, db, catalogue).await?);
-    let house = House::open(config, Arc::clone(&gateway), Some(BANNER.to_owned())).await?;
+    let house = House::open(config.clone(), Arc::clone(&gateway), Some(BANNER.to_owned())).await?;
+    config.write_down(&house.base_url)?;
 
     let own = format!("{}/callback", house.base_url);
     let redirect_uris: Vec<String> = args.redirect_uris.into_iter().chain([own]).collect();
@@ -137,6 +138,7 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         }
         println!("  operations     http://{}/metrics", house.ops_address);
         println!("  data folder    {}", folder.display());
+        println!("  admin          portward admin --config {}", folder.join("portward.toml").display());
     }
     house.run(serve::asked_to_stop()).await
 }

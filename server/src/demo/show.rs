@@ -102,7 +102,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let gateway = Arc::new(state::open_platform_with(&config, db, catalogue).await?);
     // Somebody's own data are not made up.
     let banner = args.catalog.is_none().then(|| BANNER.to_owned());
-    let house = House::open(config, Arc::clone(&gateway), banner).await?;
+    let house = House::open(config.clone(), Arc::clone(&gateway), banner).await?;
+    config.write_down(&house.base_url)?;
     let cast = match &args.person {
         Some(subject) => own_person(&gateway, subject).await?,
         None => demo_person(&gateway, &house.base_url, &plan, args.heavy_rows).await?,
@@ -164,6 +165,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         tell.fact("client key", &app.client_key);
         tell.fact("client secret", &app.client_secret);
         tell.fact("archive", &format!("{FOLDER}/archive.zip"));
+        tell.fact("admin", &format!("portward admin --config {FOLDER}/portward.toml request list"));
         serve::asked_to_stop().await;
     }
     stop.cancel();

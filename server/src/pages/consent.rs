@@ -29,7 +29,7 @@ pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Aske
         StatusCode::OK,
         &ConsentPage {
             shell: page.shell(),
-            ticket: query.to_owned(),
+            ticket: url::form_urlencoded::byte_serialize(query.as_bytes()).collect(),
             not_you: session::sign_in_path(&format!("/v2/auth/authorize/?{query}")),
             app: app_view(&asked.app),
             return_host: return_host.unwrap_or_default(),
@@ -113,7 +113,8 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
         Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
         Err(bad) => return page.problem(bad.status()),
     };
-    let (Ok(Some(ticket)), Ok(Some(decision))) = (params.get("ticket"), params.get("decision")) else {
+    let address = Params::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let (Ok(Some(ticket)), Ok(Some(decision))) = (address.get("ticket"), params.get("decision")) else {
         return page.problem(StatusCode::BAD_REQUEST);
     };
     let asked = match Asked::read(&state, ticket).await {

@@ -66,7 +66,9 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
     let (Ok(username), Ok(password), Ok(next)) = (params.get("username"), params.get("password"), params.get("next")) else {
         return page.problem(StatusCode::BAD_REQUEST);
     };
-    let next = next.unwrap_or_default().to_owned();
+    // A form that was sent to its own page's address says there where to go on.
+    let address = Params::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let next = next.or(address.get("next").ok().flatten()).unwrap_or_default().to_owned();
     let (Some(username), Some(password)) = (username, password) else {
         return form(&state, page, next, username.unwrap_or_default().to_owned(), Some(SignInProblem::Missing)).await;
     };

@@ -19,7 +19,7 @@ pub(crate) use brand::{DEFAULT_ACCENT, brand_css};
 pub(crate) const SIGN_IN: &str = "/login";
 /// Where the sign-out button posts (`next` optional).
 pub(crate) const SIGN_OUT: &str = "/logout";
-/// Where the consent form posts (`ticket`, `scope` repeated, `decision`).
+/// Where the consent form posts (`scope` repeated, `decision`), with the ticket in its address.
 pub(crate) const CONSENT: &str = "/consent";
 /// A person's connections.
 pub(crate) const CONNECTIONS: &str = "/connections";
@@ -173,7 +173,7 @@ impl SignInPage {
 pub(crate) struct ConsentPage {
     /// What surrounds it; `signed_in` names the person who decides.
     pub shell: Shell,
-    /// The opaque consent ticket, posted back in the hidden field `ticket`.
+    /// What the decision is about, percent-encoded for the form's address.
     pub ticket: String,
     /// Where "Not you?" leads: the sign-in page with a way back to here.
     pub not_you: String,
