@@ -25,7 +25,13 @@ pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
     let db = state::open_store(&config).await?;
     prepare_schema(&db, config.store.migrate).await?;
     let platform = Arc::new(state::open_platform(&config, db).await?);
-    let house = House::open(config, platform, None).await?;
+    let house = House::open(config, Arc::clone(&platform), None).await?;
+    // A source that is down must not hold up the start; the operator is told all the same.
+    tokio::spawn(async move {
+        for fault in platform.sources.check(&platform.catalogue).await {
+            tracing::warn!(%fault, "a section cannot be read as it is");
+        }
+    });
     tracing::info!(address = %house.public_address, url = house.base_url, ops = %house.ops_address, "serving");
     house.run(serve::asked_to_stop()).await
 }

@@ -100,6 +100,11 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     db.migrate().await?;
     let brand = config.brand.name.clone();
     let gateway = Arc::new(state::open_platform_with(&config, db, catalogue).await?);
+    if args.catalog.is_some() {
+        let faults = gateway.sources.check(&gateway.catalogue).await;
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow::ensure!(told.is_empty(), "the catalogue does not fit the database:\n{}", told.join("\n"));
+    }
     // Somebody's own data are not made up.
     let banner = args.catalog.is_none().then(|| BANNER.to_owned());
     let house = House::open(config.clone(), Arc::clone(&gateway), banner).await?;
