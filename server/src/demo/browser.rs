@@ -94,7 +94,7 @@ impl Browser {
         bail!("the server sent the browser in circles")
     }
 
-    fn fill<'a>(&self, form: &'a Form) -> Option<(&'a Form, Outcome, Vec<(String, String)>)> {
+    fn fill<'a>(&self, form: &'a Form) -> Option<(&'a Form, Outcome, Filled)> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let hidden = form.fields.iter().filter(|field| field.kind == "hidden");
         let mut fields: Vec<_> = hidden.map(|field| pair(&field.name, &field.value)).collect();
@@ -112,6 +112,9 @@ impl Browser {
         None
     }
 }
+
+/// Names and values to be sent.
+type Filled = Vec<(String, String)>;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Form {
