@@ -100,11 +100,16 @@ impl Catalogue {
     }
 
     /// The sections that a request for these categories takes. Names and aliases both serve.
-    pub fn sections_of<'c>(&'c self, categories: &[impl AsRef<str>]) -> impl Iterator<Item = &'c Section> {
-        let names: Vec<&str> =
-            categories.iter().map(|name| self.category(name.as_ref()).map_or("", |category| category.name.as_str())).collect();
+    pub fn sections_of(&self, categories: &[impl AsRef<str>]) -> impl Iterator<Item = &Section> {
+        self.indexes_of(categories).into_iter().filter_map(|index| self.sections.get(index))
+    }
+
+    /// The same, by their places in [`Self::sections`].
+    pub(crate) fn indexes_of(&self, categories: &[impl AsRef<str>]) -> Vec<usize> {
+        let names: Vec<&str> = categories.iter().filter_map(|name| Some(self.category(name.as_ref())?.name.as_str())).collect();
         let all = names.contains(&ALL_DATA);
-        self.sections.iter().filter(move |section| all || section.categories.iter().any(|name| names.contains(&name.as_str())))
+        let taken = |section: &Section| all || section.categories.iter().any(|name| names.contains(&name.as_str()));
+        (0..self.sections.len()).filter(|index| taken(&self.sections[*index])).collect()
     }
 
     /// Points a source at another database: for `demo --input` and for tests. False if there is no such source.

@@ -29,6 +29,21 @@ pub(super) struct SqliteSource {
 struct Handle {
     connection: Connection,
     stop: Arc<AtomicBool>,
+    file: Option<(u64, u64)>,
+}
+
+/// Which file a path names now. An operator who puts a new file in the old one's place must not be read from the old one for ever.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 impl SqliteSource {
@@ -44,7 +59,12 @@ impl SqliteSource {
     fn opener(&self) -> impl FnOnce() -> Result<Handle, Failure> + Send + 'static {
         let (path, idle, statements, wait) = (self.path.clone(), self.idle.clone(), self.statements, self.spec.connect_timeout);
         move || {
-            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let now = identity(&path);
+            let kept = {
+                let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.retain(|handle| handle.file == now);
+                idle.pop()
+            };
             match kept {
                 Some(handle) => Ok(handle),
                 None => open(&path, statements, wait)
@@ -67,7 +87,7 @@ fn open(path: &Path, statements: usize, busy: Duration) -> rusqlite::Result<Hand
     let stop = Arc::new(AtomicBool::new(false));
     let seen = stop.clone();
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || seen.load(Ordering::Relaxed)))?;
-    Ok(Handle { connection, stop })
+    Ok(Handle { connection, stop, file: identity(path) })
 }
 
 impl Source for SqliteSource {

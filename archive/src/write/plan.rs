@@ -20,10 +20,8 @@ pub(super) enum Step {
 }
 
 pub(super) fn steps(catalogue: &Catalogue, categories: &[String], format: DataFormat) -> Vec<Step> {
-    let taken: Vec<(usize, &Section)> = {
-        let wanted: Vec<*const Section> = catalogue.sections_of(categories).map(std::ptr::from_ref).collect();
-        catalogue.sections().iter().enumerate().filter(|(_, section)| wanted.contains(&std::ptr::from_ref(*section))).collect()
-    };
+    let taken: Vec<(usize, &Section)> =
+        catalogue.indexes_of(categories).into_iter().map(|index| (index, &catalogue.sections()[index])).collect();
     match format {
         DataFormat::Json => document(catalogue, &taken),
         DataFormat::Text => files(catalogue, &taken),

@@ -253,6 +253,20 @@ async fn a_request_reads_one_snapshot(engine: Engine) {
     }
 }
 
+/// An operator who puts a new file in the old one's place is read from the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_replaced_is_noticed() {
+    let db = Db::new(Engine::Sqlite, "create table t (o bigint, n bigint); insert into t values (1, 1);").await;
+    let catalogue = db.catalogue(&list("select o, n from t where o = :subject"));
+    let sources = db.sources(&catalogue).await;
+    let (made, _) = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await.unwrap();
+    assert_eq!(made.json(), r#"{"L":[{"n":1}]}"#);
+    let new = Db::new(Engine::Sqlite, "create table t (o bigint, n bigint); insert into t values (1, 2);").await;
+    std::fs::rename(new.folder.path().join("data.db"), db.folder.path().join("data.db")).unwrap();
+    let (made, _) = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await.unwrap();
+    assert_eq!(made.json(), r#"{"L":[{"n":2}]}"#);
+}
+
 /// `/dev/full` takes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told() {
