@@ -16,6 +16,10 @@ pub(super) struct SecretRow {
 
 /// The app of a client key.
 pub async fn by_client_key(tx: &mut Tx, client_key: &str) -> Result<Option<App>, Fault> {
+    // No key holds a NUL, and PostgreSQL would call it a fault.
+    if client_key.contains('\0') {
+        return Ok(None);
+    }
     Ok(sql!(tx, optional App, "select * from apps where client_key = $1", client_key.to_owned())?)
 }
 

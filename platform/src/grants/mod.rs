@@ -116,6 +116,9 @@ pub async fn allow(
     let now = platform.now();
     let code = platform.random.token("cod.");
     let mut tx = platform.db.begin().await?;
+    if !people::hold(&mut tx, person_id).await? {
+        return Err(Fault::Row(format!("person {person_id} was deleted while they gave consent")));
+    }
     let open_id = rows::pseudonym(&mut tx, "open_id", app.app_id, person_id, &platform.random.uuid()).await?;
     rows::pseudonym(&mut tx, "union_id", app.owner_id, person_id, &platform.random.uuid()).await?;
     let grant = Grant {

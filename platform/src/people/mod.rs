@@ -14,6 +14,7 @@ use crate::grants::{self, EndCause};
 use crate::ids;
 use crate::{Fault, Platform};
 
+pub(crate) use rows::hold;
 pub use rows::{by_id, by_username, list};
 
 /// A data subject.
