@@ -130,6 +130,13 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     .await?;
 
     let (base_url, ops_address) = (house.base_url.clone(), house.ops_address);
+    // Asked once and remembered: an interrupt between two steps counts too.
+    let interrupted = CancellationToken::new();
+    let signal = interrupted.clone();
+    tokio::spawn(async move {
+        serve::asked_to_stop().await;
+        signal.cancel();
+    });
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let serving = tokio::spawn(house.run(async move { stopped.cancelled().await }));
@@ -157,7 +164,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     };
     let report = tokio::select! {
         report = journey::run(journey, &mut tell) => report,
-        () = serve::asked_to_stop() => Err(anyhow::anyhow!("interrupted")),
+        () = interrupted.cancelled() => Err(anyhow::anyhow!("interrupted")),
     };
     if let (Ok((_, link)), false) = (&report, args.once) {
         tell.line("");
@@ -171,7 +178,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
         tell.fact("client secret", &app.client_secret);
         tell.fact("archive", &format!("{FOLDER}/archive.zip"));
         tell.fact("admin", &format!("portward admin --config {FOLDER}/portward.toml request list"));
-        serve::asked_to_stop().await;
+        interrupted.cancelled().await;
     }
     stop.cancel();
     serving.await??;
