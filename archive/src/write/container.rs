@@ -11,8 +11,9 @@ use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
 use super::out::{Message, Spare, give_back};
 
-/// Up to here a member's size fits the 32 bits of a plain ZIP header. The `zip` crate refuses the last of them.
-pub(super) const SMALL: u64 = u32::MAX as u64 - 1;
+/// Up to here a member fits the 32 bits of a plain ZIP header, also when its bytes cannot be compressed and deflate adds its few
+/// bytes a block.
+pub(super) const SMALL: u64 = u32::MAX as u64 - (16 << 20);
 
 /// How the container is made.
 #[derive(Clone, Copy, Debug)]
