@@ -58,7 +58,7 @@ install_missing() {
 need_rust() {
   command -v cargo >/dev/null || fail "Rust is missing: install it with rustup (see Cargo.toml, rust-version)"
   need "C compiler" "command -v cc" build-essential
-  need "postgresql" "postgres_bin" postgresql
+  need "postgresql" "postgres_bin && command -v psql" postgresql
   need "python3" "command -v python3" python3
 }
 

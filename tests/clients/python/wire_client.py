@@ -1,4 +1,5 @@
-"""An independent client of the data endpoints: add, check, cancel, download and their errors, over plain HTTP.
+"""An independent client of the data endpoints: add, check, cancel, download and their errors, over plain HTTP; many at
+once; and what a withdrawal leaves of them.
 
 Written from the wire's description alone, with the standard library only; it shares no code with the server.
 """
@@ -8,9 +9,12 @@ import hmac
 import http.server
 import io
 import json
+import pathlib
 import re
+import socket
 import threading
 import time
+import urllib.parse
 import zipfile
 
 import portward_dev as kit
@@ -440,6 +444,177 @@ def parameters(app, check):
     app.ok(app.add(), "and the server goes on")
 
 
+def at_once(count, function):
+    """The same call from many threads at the same moment."""
+    barrier = threading.Barrier(count)
+    answers = [None] * count
+
+    def one(index):
+        barrier.wait()
+        answers[index] = function(index)
+
+    threads = [threading.Thread(target=one, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def races(dev, check):
+    tokens = kit.tokens(dev, scope="user.info.basic,portability.all.single")
+    app = App(dev, check, tokens["access_token"])
+    # Ten different questions, one single: one of them gets it.
+    wanted = [(category, form) for category in ("all_data", "video", "profile", "activity", "direct_message") for form in ("json", "text")]
+    answers = at_once(len(wanted), lambda index: app.add([wanted[index][0]], wanted[index][1]))
+    good = [answer for answer in answers if answer.status == 200]
+    check.equal(len(good), 1, "a single is spent once, however many ask at once")
+    for answer in answers:
+        if answer.status != 200:
+            app.error(answer, 401, "scope_not_authorized", "the others")
+    # The same question many times: one request.
+    app = App(dev, check, kit.tokens(dev, scope="user.info.basic,portability.all.single")["access_token"])
+    answers = at_once(10, lambda _: app.add(["all_data"]))
+    ids = {answer.json["data"].get("request_id") for answer in answers if answer.status == 200}
+    check.equal((len(ids), {answer.status for answer in answers}), (1, {200}), "an identical question finds the same request")
+
+    ongoing = App(dev, check, kit.tokens(dev, scope="user.info.basic,portability.all.ongoing")["access_token"])
+    keyed = {**JSON_TYPE, "Idempotency-Key": "the-same"}
+    answers = at_once(10, lambda _: ongoing.add(headers=keyed))
+    ids = {answer.json["data"].get("request_id") for answer in answers if answer.status == 200}
+    check.equal(len(ids), 1, "an Idempotency-Key gives one request, also at once")
+    other = App(dev, check, kit.tokens(dev, "empty")["access_token"])
+    answer = other.add(headers=keyed)
+    check(answer.status == 200 and answer.json["data"]["request_id"] not in ids, "but not to another person", answer)
+    changed = ongoing.add(["video"], headers=keyed)
+    if changed.status == 200:
+        check(changed.json["data"]["request_id"] not in ids, "and not for another question", changed)
+    else:
+        ongoing.error(changed, (400, 409, 422), "invalid_params", "and not for another question")
+
+    request_id = ongoing.new()
+    answers = at_once(8, lambda _: ongoing.post("cancel", {"request_id": request_id}))
+    check.equal({answer.status for answer in answers}, {200}, "cancelling at once")
+    check.equal(ongoing.status(request_id), "cancelled", "cancels")
+
+    request_id = ongoing.new(["all_data"])
+    ongoing.ready(request_id)
+    answers = at_once(8, lambda _: ongoing.post("download", {"request_id": request_id}))
+    check.equal(len({answer.body for answer in answers}), 1, "eight downloads at once are one archive")
+    check.equal({answer.status for answer in answers}, {200}, "whole")
+
+    # One refresh token, presented ten times at once, and one code: one answer each at the most.
+    for what, fields in (
+        ("a refresh token", lambda: {"grant_type": "refresh_token", "refresh_token": kit.tokens(dev)["refresh_token"]}),
+        ("a code", lambda: code_fields(dev)),
+    ):
+        body = {**kit.credentials(dev), **fields()}
+        answers = at_once(10, lambda _: kit.form_post(dev, "/v2/oauth/token/", body))
+        good = [answer for answer in answers if answer.status == 200]
+        check(len(good) <= 1, f"{what} at once is answered once", [answer.status for answer in answers])
+        check({answer.status for answer in answers} <= {200, 400}, f"{what}: nothing but yes and no", answers)
+
+
+def code_fields(dev):
+    callback = kit.Browser(dev, dev.person("typical")).visit(kit.authorize_url(dev))
+    return {"grant_type": "authorization_code", "code": kit.query(callback)["code"], "redirect_uri": dev.redirect_uri()}
+
+
+def withdrawal(dev, check):
+    """The person withdraws: tokens die, open requests are cancelled, archives go, a running download ends."""
+    person = dev.person("heavy")
+    app = App(dev, check, kit.tokens(dev, "heavy")["access_token"])
+    ready = app.new(["all_data"], "text")
+    check.equal(app.ready(ready, 300), "downloading", "an archive is ready")
+    size = int(app.post("download", {"request_id": ready}).headers["Content-Length"])
+
+    # A download that reads a little and then waits.
+    parts = urllib.parse.urlsplit(dev.base)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect((parts.hostname, parts.port))
+    body = json.dumps({"request_id": ready})
+    slow.sendall(
+        f"POST /v2/user/data/download/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {app.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+    got = len(slow.recv(2048))
+    pending = app.new(["all_data"])
+
+    browser = kit.Browser(dev, person)
+    page = browser.request("GET", f"{dev.base}/connections")
+    for _ in range(3):
+        if 300 <= page.status < 400:
+            page = browser.request("GET", urllib.parse.urljoin(page.url, page.headers["Location"]))
+        elif form := browser.fill(page, "all", "allow"):
+            page = browser.request("POST", urllib.parse.urljoin(page.url, form[0]), form[1])
+    forms = [form for form in kit.Forms(page.text).forms if any(name == "grant" for _, name, _, _ in form["fields"])]
+    if not check(forms, "the connection is listed", page):
+        return
+    fields = [(name, value) for kind, name, value, _ in forms[0]["fields"] if kind == "hidden"]
+    target = urllib.parse.urljoin(page.url, forms[0]["action"])
+
+    path = urllib.parse.urlsplit(target).path
+    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie, "Origin": "https://evil.example"}
+    forged = kit.call(dev.base, "POST", path, headers, urllib.parse.urlencode(fields))
+    check(400 <= forged.status < 500, "a withdrawal posted from another site is refused", forged)
+    stranger = kit.Browser(dev, dev.person("empty"))
+    stranger.visit(kit.authorize_url(dev, "user.info.basic"))
+    stranger.request("POST", target, fields)
+    check.equal(app.status(ready), "downloading", "and another person's session withdraws nothing of hers")
+
+    Receiver.calls.clear()
+    done = browser.request("POST", target, fields)
+    check(done.status in (200, 302, 303), "withdrawn", done)
+    app.error(app.post("check", {"request_id": ready}, fields="status"), 401, "access_token_invalid", "the token is dead")
+    app.error(app.post("download", {"request_id": ready}), 401, "access_token_invalid", "for downloads, too")
+    slow.settimeout(30)
+    try:
+        while chunk := slow.recv(65536):
+            got += len(chunk)
+    except (ConnectionResetError, TimeoutError) as error:
+        check(not isinstance(error, TimeoutError), "the running download ends")
+    slow.close()
+    check(got < size, "the running download ends before its end", (got, size))
+
+    again = App(dev, check, kit.tokens(dev, "heavy")["access_token"])
+    for request_id, what in ((ready, "the ready request"), (pending, "the pending request")):
+        answer = again.post("check", {"request_id": request_id}, fields="status")
+        status = answer.json["data"].get("status") if answer.status == 200 else "cancelled"
+        check(status in ("cancelled", "expired"), f"{what} is over for a new grant, too", answer)
+        check(again.post("download", {"request_id": request_id}).status != 200, f"{what}: nothing to download")
+    for _ in range(100):
+        removed = [json.loads(body) for _, body in list(Receiver.calls) if b"authorization.removed" in body]
+        if removed:
+            break
+        time.sleep(0.1)
+    if check(removed, "authorization.removed is delivered"):
+        check.equal(json.loads(removed[0]["content"])["reason"], 1, "with reason 1")
+
+
+def secrecy(dev, app, check):
+    """What the log says, and what it must not say."""
+    answer = app.post("check", {"request_id": "nonsense"}, fields="status")
+    log_id = answer.json["error"]["log_id"]
+    time.sleep(0.3)
+    log = dev.log()
+    check(log_id in log, "the log has the log_id of an answer")
+    tokens = kit.tokens(dev)
+    kit.form_post(dev, "/v2/oauth/token/", {**kit.credentials(dev), "grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
+    app.post("check", {"request_id": 1}, fields="status", query=f"access_token={app.token}")
+    log = dev.log()
+    secrets = {"client secret": dev.client_secret, "password": dev.people[0]["password"], "an app's token": app.token}
+    secrets.update({name: tokens[name] for name in ("access_token", "refresh_token")})
+    for name, secret in secrets.items():
+        check(secret not in log, f"the log does not hold the {name}")
+    check("\x1b[" not in log, "the log has no colours in a file")
+    store = b"".join(path.read_bytes() for path in pathlib.Path(dev.data_dir).glob("portward.db*"))
+    check(store, "the store is where it is looked for", dev.data_dir)
+    for name, secret in secrets.items():
+        check(secret.encode() not in store, f"the store does not hold the {name}")
+
+
 def webhooks(dev, app, check, receiver):
     Receiver.calls.clear()
     request_id = app.new()
@@ -550,8 +725,13 @@ def main():
         check.attempt("methods and paths", lambda: methods(app, check))
         check.attempt("parameters", lambda: parameters(app, check))
         check.attempt("webhooks", lambda: webhooks(dev, app, check, receiver))
+        check.attempt("races", lambda: races(dev, check))
+        check.attempt("the log and the store", lambda: secrecy(dev, app, check))
         check.section("the server's log")
         check("panicked" not in dev.log(), "nothing panicked", [line for line in dev.log().splitlines() if "panicked" in line][:3])
+    # An archive that does not fit into the buffers between.
+    with kit.Dev("--webhook-url", hook, "--heavy-rows", "600000") as dev:
+        check.attempt("withdrawal", lambda: withdrawal(dev, check))
     with kit.Dev() as dev:
         check.attempt("429", lambda: quota(dev, check))
     check.finish()
