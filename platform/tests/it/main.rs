@@ -2,5 +2,7 @@
 
 extern crate portward_platform as platform;
 
+mod exports;
 mod grants;
+mod requests;
 mod support;
