@@ -43,6 +43,9 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
             return report.end();
         }
     };
+    for (section, reason) in Sources::unchecked(&catalogue) {
+        println!("catalogue       note    section {}: the owner of its rows is not checked: {reason}", section.path.join(" > "));
+    }
     let folder = config.catalog_file();
     match Sources::open(&catalogue, folder.parent().unwrap_or(Path::new("."))).await {
         Ok(sources) => {

@@ -111,14 +111,6 @@ impl Catalogue {
         let taken = |section: &Section| all || section.categories.iter().any(|name| names.contains(&name.as_str()));
         (0..self.sections.len()).filter(|index| taken(&self.sections[*index])).collect()
     }
-
-    /// Points a source at another database: for `demo --input` and for tests. False if there is no such source.
-    pub fn redirect(&mut self, source: &str, kind: Engine, url: &str) -> bool {
-        let Some(source) = self.sources.iter_mut().find(|spec| spec.name == source) else { return false };
-        source.kind = kind;
-        source.address = Address::Url(url.to_owned());
-        true
-    }
 }
 
 /// A database that sections are read from.

@@ -141,6 +141,7 @@ impl Reading for PostgresReading {
                 run(connection, "begin isolation level repeatable read read only").await?;
             }
             let remembered = known.lock().unwrap_or_else(PoisonError::into_inner).get(&query.sql).cloned();
+            let anew = remembered.is_none();
             let prepared = match remembered {
                 Some(prepared) => prepared,
                 None => {
@@ -150,11 +151,15 @@ impl Reading for PostgresReading {
                 }
             };
             let result = read(connection, &prepared, subject, rows).await;
-            if matches!(result, Err(Failure::Query(_) | Failure::Columns(_))) {
+            if matches!(result, Err(Failure::Query(_) | Failure::Broken(_) | Failure::Columns(_))) {
                 // The tables may have changed under the query: ask the server anew next time.
                 known.lock().unwrap_or_else(PoisonError::into_inner).remove(&query.sql);
             }
-            let rows = result?;
+            let rows = result.map_err(|failure| match failure {
+                // What was true when it was prepared may not be now; the next attempt prepares it anew.
+                Failure::Query(words) if !anew => Failure::Broken(words),
+                other => other,
+            })?;
             if snapshot == Snapshot::Section {
                 run(connection, "commit").await?;
             }
@@ -330,7 +335,9 @@ fn failure(error: &sqlx::Error) -> Failure {
                 _ if code == "57014" => Failure::Timeout("statement_timeout"),
                 _ if code == "53300" || code == "25P03" => Failure::Down(words(error)),
                 "08" | "28" | "3D" | "57" | "58" => Failure::Down(words(error)),
-                _ => Failure::Query(words(error)),
+                // Syntax, names that are not there, rights; and values that the query cannot work with.
+                "42" | "22" => Failure::Query(words(error)),
+                _ => Failure::Broken(words(error)),
             }
         }
         sqlx::Error::Io(_)
@@ -338,7 +345,7 @@ fn failure(error: &sqlx::Error) -> Failure {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Failure::Down(words(error)),
-        other => Failure::Query(words(other)),
+        other => Failure::Broken(words(other)),
     }
 }
 

@@ -191,7 +191,7 @@ fn give_back(idle: &Mutex<Vec<Handle>>, handle: Handle) {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(Failure::Query(format!("the reading thread ended: {error}"))),
+        Err(error) => Err(Failure::Broken(format!("the reading thread ended: {error}"))),
     }
 }
 
@@ -314,7 +314,7 @@ fn failure_in_stream(error: &rusqlite::Error) -> Failure {
     };
     match error.sqlite_error_code() {
         Some(code) if is_down(code) => Failure::Down(words),
-        _ => Failure::Query(words),
+        _ => Failure::Broken(words),
     }
 }
 

@@ -51,7 +51,7 @@ impl ExportError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Subject(_) | Self::Category(_) | Self::Cancelled => false,
-            Self::Section { failure, .. } => matches!(failure, Failure::Down(_) | Failure::Timeout(_) | Failure::Query(_)),
+            Self::Section { failure, .. } => matches!(failure, Failure::Down(_) | Failure::Timeout(_) | Failure::Broken(_)),
             Self::DiskFull | Self::Io(_) => true,
         }
     }
@@ -76,9 +76,12 @@ pub enum Failure {
     /// It took longer than this setting allows.
     #[error("it took longer than `{0}` allows")]
     Timeout(&'static str),
-    /// The database refused or broke off.
+    /// The database does not take the query: what it names is not there, or it makes no sense to it.
     #[error("the query failed: {0}")]
     Query(String),
+    /// The query broke off.
+    #[error("the query broke off: {0}")]
+    Broken(String),
     /// The query's columns are not what the catalogue says.
     #[error("the query does not fit the catalogue: {0}")]
     Columns(String),
@@ -104,7 +107,7 @@ impl Failure {
             Self::Owner => "owner_mismatch",
             Self::Down(_) => "source_down",
             Self::Timeout(_) => "timeout",
-            Self::Query(_) => "query_failed",
+            Self::Query(_) | Self::Broken(_) => "query_failed",
             Self::Columns(_) => "columns_mismatch",
             Self::Value { .. } => "value_invalid",
             Self::Shape(_) => "shape_mismatch",

@@ -198,7 +198,11 @@ impl Export<'_> {
                 Step::Constant(index) => {
                     let section = &catalogue.sections()[*index];
                     if let (Shape::Constant(json), Some(key)) = (&section.shape, section.path.last()) {
-                        let value = serde_json::from_str(json).unwrap_or_default();
+                        let value: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+                        // What holds nothing is not told; if nothing else is, the file says so.
+                        if matches!(json.as_str(), "null" | "[]" | "{}") {
+                            continue;
+                        }
                         text::constant(&text::label(key), &value, &mut out.buffer, &mut out.blocks);
                     }
                 }

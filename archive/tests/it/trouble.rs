@@ -105,6 +105,7 @@ async fn what_is_missing_is_named(engine: Engine) {
         assert!(faults.iter().any(|fault| fault.to_string().contains(words) && fault.line.is_some()), "{words}: {faults:?}");
         let Err(error) = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await else { panic!("served: {words}") };
         assert!(["query_failed", "columns_mismatch"].contains(&error.reason()), "{error}");
+        assert!(!error.retryable(), "another attempt would find it missing too: {error}");
     }
 }
 
