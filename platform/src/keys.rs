@@ -137,6 +137,13 @@ impl Keys {
         Ok(ring.keys[0].id)
     }
 
+    /// Keeps other processes from rotating until the file it gives is dropped.
+    pub fn lock(&self) -> Result<fs::File, KeyError> {
+        let path = self.0.path.with_extension("lock");
+        let locked = fs::OpenOptions::new().create(true).append(true).open(&path).and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|cause| KeyError::File { path, cause })
+    }
+
     fn holds(&self, id: u32) -> bool {
         self.0.ring.read().unwrap_or_else(PoisonError::into_inner).keys.iter().any(|key| key.id == id)
     }
@@ -194,32 +201,30 @@ fn parse(line: &str) -> Option<Key> {
 
 /// Writes the whole file beside the old one and puts it in its place, so that a crash leaves one or the other.
 fn write(path: &Path, keys: &[Key], first: bool) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    fs::create_dir_all(folder(path))?;
     let mut text = Zeroizing::new(String::new());
     for key in keys {
         text.push_str(&format!("{:08x} {} {}\n", key.id, Zeroizing::new(STANDARD.encode(*key.bytes)).as_str(), key.made_at));
     }
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
+    // A name of its own, mode 0600: two processes that start at once must not write into one file.
+    let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    file.as_file().sync_all()?;
     if first {
-        // Two processes that start at once must end up with the same key: only one link succeeds.
-        let linked = fs::hard_link(&beside, path);
-        fs::remove_file(&beside)?;
-        match linked {
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
+        // The one that comes first wins, and both go on with its key.
+        match file.persist_noclobber(path) {
+            Err(lost) if lost.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(lost) => Err(lost.error),
+            Ok(_) => Ok(()),
         }
     } else {
-        fs::rename(&beside, path)
+        file.persist(path).map(drop).map_err(|lost| lost.error)
     }
+}
+
+/// The folder of the key file.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ impl Platform {
     /// Puts a new key in front of the key file and seals everything anew under it. Gives how many values were sealed anew.
     pub async fn rotate_keys(&self, actor: audit::Actor) -> Result<u64, Fault> {
         let now = self.now();
+        let _alone = self.keys.lock()?;
         // First under the key that is newest so far: an earlier rotation may have been cut off, and old keys are dropped below.
         apps::reseal(self).await?;
         vault::reseal(self).await?;

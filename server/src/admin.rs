@@ -514,9 +514,7 @@ async fn job(platform: &Platform, verb: JobVerb) -> anyhow::Result<Value> {
             Ok(Value::Array(told.collect()))
         }
         JobVerb::Retry { job_id } => {
-            let mut tx = platform.db.begin().await?;
-            let revived = jobs::retry(&mut tx, job_id, platform.now()).await?;
-            tx.commit().await?;
+            let revived = jobs::retry(platform, job_id).await?;
             anyhow::ensure!(revived, "there is no job of that number that was given up");
             Ok(json!({ "job_id": job_id.to_string(), "status": "queued" }))
         }

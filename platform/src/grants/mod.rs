@@ -188,14 +188,16 @@ pub async fn exchange(
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     let hash = ids::hash(code);
-    let found = rows::code(&mut tx, hash.clone()).await?.filter(|found| found.app_id == app_id).ok_or(Refusal::Invalid)?;
+    let seen = rows::code(&mut tx, hash.clone()).await?.filter(|found| found.app_id == app_id).ok_or(Refusal::Invalid)?;
+    // Two calls on one grant, and its withdrawal, go one after the other; what the code is now is looked at behind the lock.
+    if !touch(&mut tx, seen.grant_id, now).await? {
+        return Err(Refusal::Invalid);
+    }
+    let found = rows::code(&mut tx, hash.clone()).await?.ok_or(Refusal::Invalid)?;
     if found.used_at.is_some() {
         end(platform, &mut tx, Actor::App(app_id), found.grant_id, EndCause::Replay, now).await?;
         tx.commit().await?;
         tracing::warn!(app_id, grant_id = found.grant_id, "a code was used twice: its grant is ended");
-        return Err(Refusal::Invalid);
-    }
-    if found.ended_at.is_some() {
         return Err(Refusal::Invalid);
     }
     if found.expires_at <= now {
@@ -210,12 +212,7 @@ pub async fn exchange(
         (None, Some(_)) if platform.settings.tokens.strict_verifier => return Err(Refusal::Verifier),
         (None, _) => {}
     }
-    if !rows::use_code(&mut tx, hash, now).await? {
-        // Somebody else used it between our look and now.
-        end(platform, &mut tx, Actor::App(app_id), found.grant_id, EndCause::Replay, now).await?;
-        tx.commit().await?;
-        return Err(Refusal::Invalid);
-    }
+    rows::use_code(&mut tx, hash, now).await?;
     rows::exchanged(&mut tx, found.grant_id, now).await?;
     let answer = issue(platform, &mut tx, app_id, found.grant_id, now, now + platform.settings.tokens.refresh()).await?;
     let about = Entry { app: Some(app_id), grant: Some(found.grant_id), ..Entry::new(Actor::App(app_id), "grant.exchanged") };
@@ -234,11 +231,11 @@ pub async fn refresh(platform: &Platform, app_id: i64, token: &str) -> Result<To
     let found = rows::token(&mut tx, hash.clone()).await?;
     let found = found.filter(|found| found.kind == TokenKind::Refresh && found.app_id == app_id).ok_or(Refusal::Invalid)?;
     let grant_id = found.grant_id.ok_or(Refusal::Invalid)?;
-    if found.ended_at.is_some() || found.expires_at <= now {
+    if found.expires_at <= now || !touch(&mut tx, grant_id, now).await? {
         return Err(Refusal::Invalid);
     }
     if !rows::replace_token(&mut tx, hash.clone(), now).await? {
-        // Another call may have replaced it since we looked; what it left tells.
+        // It was replaced before; what that call left tells.
         let found = rows::token(&mut tx, hash).await?.ok_or(Refusal::Invalid)?;
         let grace = platform.settings.tokens.refresh_grace.0;
         if let (Some(replaced_at), Some(sealed)) = (found.replaced_at, &found.successor)
@@ -438,16 +435,24 @@ async fn tell(platform: &Platform, tx: &mut Tx, grant: &Grant, cause: EndCause, 
 /// Ends grants whose code ran out without being exchanged, and those whose tokens have all run out.
 pub(crate) async fn end_idle(platform: &Platform) -> Result<u64, Fault> {
     let now = platform.now();
-    let mut tx = platform.db.begin().await?;
-    let unused = rows::unexchanged(&mut tx, now - platform.settings.tokens.code.0).await?;
-    let run_out = rows::run_out(&mut tx, now).await?;
-    let count = (unused.len() + run_out.len()) as u64;
-    for (grants, cause) in [(unused, EndCause::Unused), (run_out, EndCause::Expired)] {
-        for grant_id in grants {
+    let unexchanged_since = now - platform.settings.tokens.code.0;
+    let mut tx = platform.db.read().await?;
+    let idle = rows::idle(&mut tx, unexchanged_since, now).await?;
+    drop(tx);
+    let mut count = 0;
+    for grant_id in idle {
+        let mut tx = platform.db.begin().await?;
+        // Behind the lock the question is asked again: a code may have been exchanged in its last moment.
+        if !touch(&mut tx, grant_id, now).await? {
+            continue;
+        }
+        if let Some(exchanged) = rows::is_idle(&mut tx, grant_id, unexchanged_since, now).await? {
+            let cause = if exchanged { EndCause::Expired } else { EndCause::Unused };
             end(platform, &mut tx, Actor::System, grant_id, cause, now).await?;
+            tx.commit().await?;
+            count += 1;
         }
     }
-    tx.commit().await?;
     Ok(count)
 }
 

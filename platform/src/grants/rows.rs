@@ -17,7 +17,6 @@ pub(super) struct CodeRow {
     pub(super) challenge: Option<String>,
     pub(super) expires_at: Millis,
     pub(super) used_at: Option<Millis>,
-    pub(super) ended_at: Option<Millis>,
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -28,7 +27,6 @@ pub(super) struct TokenRow {
     pub(super) expires_at: Millis,
     pub(super) replaced_at: Option<Millis>,
     pub(super) successor: Option<Vec<u8>>,
-    pub(super) ended_at: Option<Millis>,
 }
 
 /// The name by which a holder knows a person: the one there is, or else the fresh one.
@@ -204,7 +202,7 @@ pub(super) async fn code(tx: &mut Tx, hash: TokenHash) -> Result<Option<CodeRow>
     Ok(sql!(
         tx,
         optional CodeRow,
-        "select codes.grant_id, grants.app_id, redirect_uri, challenge, expires_at, used_at, grants.ended_at
+        "select codes.grant_id, grants.app_id, redirect_uri, challenge, expires_at, used_at
          from codes
          join grants on grants.grant_id = codes.grant_id
          where code_hash = $1",
@@ -212,8 +210,9 @@ pub(super) async fn code(tx: &mut Tx, hash: TokenHash) -> Result<Option<CodeRow>
     )?)
 }
 
-pub(super) async fn use_code(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<bool, Fault> {
-    Ok(sql!(tx, execute, "update codes set used_at = $2 where code_hash = $1 and used_at is null", hash, now)? == 1)
+pub(super) async fn use_code(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<(), Fault> {
+    sql!(tx, execute, "update codes set used_at = $2 where code_hash = $1", hash, now)?;
+    Ok(())
 }
 
 pub(super) async fn insert_token(
@@ -243,10 +242,7 @@ pub(super) async fn token(tx: &mut Tx, hash: TokenHash) -> Result<Option<TokenRo
     Ok(sql!(
         tx,
         optional TokenRow,
-        "select kind, tokens.app_id, tokens.grant_id, expires_at, replaced_at, successor, grants.ended_at
-         from tokens
-         left join grants on grants.grant_id = tokens.grant_id
-         where token_hash = $1",
+        "select kind, app_id, grant_id, expires_at, replaced_at, successor from tokens where token_hash = $1",
         hash,
     )?)
 }
@@ -290,34 +286,42 @@ pub(super) async fn bearer(
     )?)
 }
 
-/// Grants whose code ran out before `before`.
-pub(super) async fn unexchanged(tx: &mut Tx, before: Millis) -> Result<Vec<i64>, Fault> {
-    let rows = sql!(
+/// Live grants that nobody can use: their code ran out before `unexchanged_since`, or all their tokens did.
+pub(super) async fn idle(tx: &mut Tx, unexchanged_since: Millis, now: Millis) -> Result<Vec<i64>, Fault> {
+    Ok(sql!(
         tx,
         values i64,
         "select grant_id
          from grants
-         where exchanged_at is null and ended_at is null and created_at <= $1
-         limit 500",
-        before,
-    )?;
-    Ok(rows)
+         where ended_at is null
+           and (exchanged_at is null and created_at <= $1
+                or exchanged_at is not null
+                   and not exists (select 1 from tokens
+                                   where tokens.grant_id = grants.grant_id and tokens.expires_at > $2 and tokens.replaced_at is null))
+         order by grant_id
+         limit 1000",
+        unexchanged_since,
+        now,
+    )?)
 }
 
-/// Live grants none of whose tokens can be used or refreshed any more.
-pub(super) async fn run_out(tx: &mut Tx, now: Millis) -> Result<Vec<i64>, Fault> {
-    let rows = sql!(
+/// Whether one grant is [`idle`]; if so, whether its code was ever exchanged.
+pub(super) async fn is_idle(tx: &mut Tx, grant_id: i64, unexchanged_since: Millis, now: Millis) -> Result<Option<bool>, Fault> {
+    let found = sql!(
         tx,
-        values i64,
-        "select grant_id
+        found Option<Millis>,
+        "select exchanged_at
          from grants
-         where exchanged_at is not null and ended_at is null
-           and not exists (select 1 from tokens
-                           where tokens.grant_id = grants.grant_id and tokens.expires_at > $1 and tokens.replaced_at is null)
-         limit 500",
+         where grant_id = $1 and ended_at is null
+           and (exchanged_at is null and created_at <= $2
+                or exchanged_at is not null
+                   and not exists (select 1 from tokens
+                                   where tokens.grant_id = grants.grant_id and tokens.expires_at > $3 and tokens.replaced_at is null))",
+        grant_id,
+        unexchanged_since,
         now,
     )?;
-    Ok(rows)
+    Ok(found.map(|exchanged_at| exchanged_at.is_some()))
 }
 
 /// Spends single scopes on a request. `false` if one was spent already: then the transaction must not go on.

@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
-use crate::{Fault, Platform};
+use crate::requests::{self, RetryRefusal};
+use crate::{Fault, Platform, webhooks};
 
-pub use rows::{JobRow, list, retry};
+pub use rows::{JobRow, list};
 pub use runner::{drain, run};
 
 /// A unit of work.
@@ -125,6 +127,32 @@ pub(crate) async fn enqueue_after(tx: &mut Tx, platform: &Platform, job: Job, at
 /// Takes the export of a request out of the queue; a worker that is at it finds out.
 pub(crate) async fn forget_export(tx: &mut Tx, request_id: i64) -> Result<(), Fault> {
     rows::delete_named(tx, &Job::Export { request_id }.dedupe_key()).await
+}
+
+/// The operator takes a job that was given up back to the queue, and what it was for with it: a failed request, a delivery. `false` if there
+/// is no dead job of that number.
+pub async fn retry(platform: &Platform, job_id: i64) -> Result<bool, RetryRefusal> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+    let Some(job) = rows::dead(&mut tx, job_id).await? else { return Ok(false) };
+    let task = serde_json::from_str::<Job>(&job.payload).ok();
+    if let Some(Job::Export { request_id }) = task {
+        drop(tx);
+        // It makes a job of its own.
+        requests::retry(platform, request_id).await?;
+        let mut tx = platform.db.begin().await.map_err(Fault::from)?;
+        rows::done(&mut tx, &job).await?;
+        tx.commit().await.map_err(Fault::from)?;
+        return Ok(true);
+    }
+    if let Some(Job::Deliver { delivery_id }) = task {
+        webhooks::reopen(&mut tx, delivery_id).await?;
+    }
+    let revived = rows::revive(&mut tx, job_id, now).await?;
+    let detail = format!("job {job_id}");
+    Entry { detail: &detail, ..Entry::new(Actor::Operator, "job.retried") }.write(&mut tx, &platform.random, now).await?;
+    tx.commit().await.map_err(Fault::from)?;
+    Ok(revived)
 }
 
 /// How long to wait after a number of failed attempts: 2 s, 4 s, 8 s .. up to ten minutes, and up to half as much again by chance, so that

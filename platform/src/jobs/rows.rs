@@ -164,8 +164,13 @@ pub async fn list(tx: &mut Tx, limit: i64) -> Result<Vec<JobRow>, Fault> {
     )?)
 }
 
+/// A job that was given up.
+pub(super) async fn dead(tx: &mut Tx, job_id: i64) -> Result<Option<JobRow>, Fault> {
+    Ok(sql!(tx, optional JobRow, "select * from jobs where job_id = $1 and dead_at is not null", job_id)?)
+}
+
 /// Takes a job that was given up back to the queue. `false` if there is no such dead job.
-pub async fn retry(tx: &mut Tx, job_id: i64, now: Millis) -> Result<bool, Fault> {
+pub(super) async fn revive(tx: &mut Tx, job_id: i64, now: Millis) -> Result<bool, Fault> {
     let revived = sql!(
         tx,
         execute,

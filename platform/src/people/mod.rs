@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
+use crate::db::Tx;
 use crate::grants::{self, EndCause};
 use crate::ids;
 use crate::{Fault, Platform};
@@ -123,16 +124,23 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
 pub async fn delete(platform: &Platform, actor: Actor, person_id: i64) -> Result<bool, Fault> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
+    // Grants before the person, as every call takes its locks; then once more, for a consent that was just being given.
+    end_grants(platform, &mut tx, actor, person_id, now).await?;
     if !rows::erase(&mut tx, person_id, now).await? {
         return Ok(false);
     }
-    for app_id in grants::apps_of(&mut tx, person_id).await? {
-        grants::end_all(platform, &mut tx, actor, app_id, person_id, EndCause::AccountDeleted, now).await?;
-    }
+    end_grants(platform, &mut tx, actor, person_id, now).await?;
     rows::end_sessions(&mut tx, person_id).await?;
     Entry { person: Some(person_id), ..Entry::new(actor, "person.deleted") }.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+async fn end_grants(platform: &Platform, tx: &mut Tx, actor: Actor, person_id: i64, now: Millis) -> Result<(), Fault> {
+    for app_id in grants::apps_of(tx, person_id).await? {
+        grants::end_all(platform, tx, actor, app_id, person_id, EndCause::AccountDeleted, now).await?;
+    }
+    Ok(())
 }
 
 /// How people sign in.

@@ -219,21 +219,24 @@ pub async fn add(
     if !grants::touch(&mut tx, bearer.grant_id, now).await? {
         return Err(AddRefusal::Ended);
     }
-    if let Some(key) = idempotency_key
-        && let Some((found, category_key)) = rows::by_idempotency(&mut tx, bearer.grant_id, key).await?
-    {
-        return if category_key == asked.key() { wire_id(found) } else { Err(AddRefusal::KeyReused) };
-    }
-    let held = grants::held(&mut tx, bearer.grant_id).await?;
-    let singles = match grants::spend(&held, &asked.needs) {
-        Ok(singles) => singles,
-        Err(Shortfall::Missing) => return Err(AddRefusal::Missing),
-        Err(Shortfall::Spent) => {
-            let since = now - platform.settings.requests.replay.0;
-            return match rows::replayed(&mut tx, bearer.grant_id, &asked.key(), since, now).await? {
-                Some(found) => wire_id(found),
-                None => Err(AddRefusal::Spent),
-            };
+    let known = match idempotency_key {
+        Some(key) => rows::by_idempotency(&mut tx, bearer.grant_id, key).await?,
+        None => None,
+    };
+    let (found, singles) = match known {
+        Some((found, category_key)) if category_key == asked.key() => (Some(found), Vec::new()),
+        Some(_) => return Err(AddRefusal::KeyReused),
+        None => {
+            let held = grants::held(&mut tx, bearer.grant_id).await?;
+            match grants::spend(&held, &asked.needs) {
+                Ok(singles) => (None, singles),
+                Err(Shortfall::Missing) => return Err(AddRefusal::Missing),
+                Err(Shortfall::Spent) => {
+                    let since = now - platform.settings.requests.replay.0;
+                    let found = rows::replayed(&mut tx, bearer.grant_id, &asked.key(), since, now).await?;
+                    (Some(found.ok_or(AddRefusal::Spent)?), Vec::new())
+                }
+            }
         }
     };
     if bearer.app_status != crate::apps::AppStatus::Live {
@@ -242,6 +245,9 @@ pub async fn add(
     let eligibility = &platform.settings.eligibility;
     if eligibility.at_add && !eligibility.holds(&bearer.region) {
         return Err(AddRefusal::Region);
+    }
+    if let Some(found) = found {
+        return wire_id(found);
     }
     let limit = platform.settings.requests.open_limit;
     if limit > 0 && rows::count_open(&mut tx, bearer.app_id, bearer.person_id).await? >= i64::from(limit) {
@@ -486,19 +492,22 @@ pub(crate) async fn expire(platform: &Platform) -> Result<u64, Fault> {
     let now = platform.now();
     let mut count = 0;
     loop {
-        let mut tx = platform.db.begin().await?;
+        let mut tx = platform.db.read().await?;
         let over = rows::expired(&mut tx, now).await?;
+        drop(tx);
         if over.is_empty() {
             return Ok(count);
         }
         for request in over {
+            // Each by itself: no call waits for a crowd of locks.
+            let mut tx = platform.db.begin().await?;
             if rows::shift(&mut tx, request.request_id, RequestState::Expired, now).await? {
                 drop_archive(platform, &mut tx, request.request_id, now).await?;
                 about(Actor::System, "request.expired", &request, "").write(&mut tx, &platform.random, now).await?;
                 count += 1;
             }
+            tx.commit().await?;
         }
-        tx.commit().await?;
     }
 }
 

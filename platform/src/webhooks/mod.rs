@@ -14,6 +14,7 @@ use crate::jobs::{self, Job, Outcome};
 use crate::{Fault, Platform, pause};
 
 pub use guard::{Outbound, Refused};
+pub(crate) use rows::reopen;
 pub use rows::{DeliveryRow, list};
 
 /// The pauses between attempts; the last is repeated until the time is over.

@@ -98,3 +98,9 @@ pub(super) async fn given_up(tx: &mut Tx, delivery_id: i64, now: Millis) -> Resu
     sql!(tx, execute, "update deliveries set given_up_at = $2 where delivery_id = $1", delivery_id, now)?;
     Ok(())
 }
+
+/// Takes back that a delivery was given up; the next failure may give it up again.
+pub(crate) async fn reopen(tx: &mut Tx, delivery_id: i64) -> Result<(), Fault> {
+    sql!(tx, execute, "update deliveries set given_up_at = null where delivery_id = $1", delivery_id)?;
+    Ok(())
+}

@@ -48,7 +48,7 @@ impl Refusal {
     pub(crate) fn answer(self, id: &CallId, has_data: bool, tells_status: bool) -> Response {
         match &self.cause {
             Some(fault) => tracing::error!(%fault, "call failed"),
-            None => tracing::info!(code = self.code.as_str(), message = self.message, "call refused"),
+            None => tracing::info!(code = self.code.as_str(), told = self.message, "call refused"),
         }
         let error = ErrorBody {
             code: self.code,

@@ -25,7 +25,7 @@ impl Params {
                 None => (piece, &[][..]),
             };
             let name = decode(name).ok_or_else(|| BadParams::NotText("(its name)".into()))?;
-            let value = decode(value).ok_or_else(|| BadParams::NotText(name.clone()))?;
+            let value = decode(value).ok_or_else(|| BadParams::NotText(plain(&name)))?;
             pairs.push((name, value));
         }
         Ok(Self(pairs))
@@ -58,6 +58,12 @@ impl Params {
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
+}
+
+/// A name as it may be said back and logged: short, and nothing that could be taken for more than a name.
+fn plain(name: &str) -> String {
+    let fits = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if fits { name.to_owned() } else { "(its name)".to_owned() }
 }
 
 fn decode(text: &[u8]) -> Option<String> {
@@ -96,6 +102,7 @@ mod tests {
         assert_eq!((params.get("c"), params.get("d"), params.get("x")), (Ok(None), Ok(None), Ok(None)));
         assert_eq!(params.get("e"), Ok(Some("%zz")));
         assert_eq!(Params::parse(b"a=%ff"), Err(BadParams::NotText("a".into())));
+        assert_eq!(Params::parse(b"a%0aforged=%ff"), Err(BadParams::NotText("(its name)".into())));
         assert_eq!(Params::parse(b"b=1&k=2").unwrap().get_either("b", "k"), Err(BadParams::Repeated("b")));
         assert_eq!(Params::parse(b"k=2").unwrap().get_either("b", "k"), Ok(Some("2")));
     }
