@@ -195,21 +195,18 @@ def data(check, folder):
     with sqlite3.connect(folder / "one.db") as database:
         check.equal(len(database.execute("select * from users").fetchall()), len(one["users"]), "and stays as it was")
     database.close()
-    server = os.environ.get("TEST_DATABASE_URL")
-    if check(server, "TEST_DATABASE_URL is set: run this through ./test"):
-        # A database of one's own, made and dropped by the one client that is surely there: the server's psql.
+    if check(os.environ.get("TEST_DATABASE_URL"), "TEST_DATABASE_URL is set: run this through ./test"):
         name = f"portward_demo_{os.getpid()}"
-        psql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", server]
-        subprocess.run([*psql, "-c", f"create database {name}"], check=True, stdin=subprocess.DEVNULL)
+        kit.psql(f"create database {name}")
         try:
-            url = server.rsplit("/", 1)[0] + f"/{name}"
+            url = kit.store_url(name)
             code, _, err = run(folder, "demo-data", "--postgres", url, "--people", "20", "--heavy-rows", "2000", "--seed", "7")
             check.equal(code, 0, f"demo-data into PostgreSQL: {err[-300:]}")
             for table in ("users", "watch_history", "direct_messages", "shop_orders"):
                 count = subprocess.run(["psql", "-XAtq", url, "-c", f"select count(*) from {table}"], capture_output=True, text=True)
                 check.equal(count.stdout.strip(), str(len(one[table])), f"as many {table} as in SQLite")
         finally:
-            subprocess.run([*psql, "-c", f"drop database if exists {name} with (force)"], check=False, stdin=subprocess.DEVNULL)
+            kit.psql(f"drop database if exists {name} with (force)")
 
 
 def interrupted(check, folder):

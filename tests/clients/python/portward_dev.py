@@ -9,6 +9,7 @@ import http.cookies
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -38,10 +39,22 @@ def binary():
 
 
 class Dev:
-    """A server of one's own on free ports; used as a context manager."""
+    """A server of one's own on free ports; used as a context manager.
+
+    PORTWARD_SUITE_STORE=postgres gives it a metadata store on TEST_DATABASE_URL instead of SQLite.
+    """
+
+    count = 0
 
     def __init__(self, *args, env=None):
         self.folder = tempfile.mkdtemp(prefix="portward-suite-")
+        env = dict(env or {})
+        self.store = None
+        if os.environ.get("PORTWARD_SUITE_STORE") == "postgres":
+            Dev.count += 1
+            self.store = f"portward_suite_{os.getpid()}_{Dev.count}"
+            psql(f"create database {self.store}")
+            env["PORTWARD__STORE__URL"] = store_url(self.store)
         self.log_path = os.path.join(self.folder, "stderr.log")
         command = [binary(), "dev", "--json", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]
         command += ["--data-dir", os.path.join(self.folder, "data"), *args]
@@ -52,7 +65,7 @@ class Dev:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **env},
             )
         watchdog = threading.Timer(120, self.process.kill)
         watchdog.start()
@@ -91,7 +104,28 @@ class Dev:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.store:
+            psql(f"drop database if exists {self.store} with (force)")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stored(self):
+        """Everything in the metadata store, as bytes."""
+        if self.store:
+            dump = subprocess.run(["pg_dump", "-a", store_url(self.store)], capture_output=True, check=True).stdout
+            # Bytes are dumped as hexadecimal digits.
+            return dump + b"".join(bytes.fromhex(digits.decode()) for digits in re.findall(rb"\\\\x((?:[0-9a-f]{2})+)", dump))
+        return b"".join(path.read_bytes() for path in pathlib.Path(self.info["data_dir"]).glob("portward.db*"))
+
+
+def store_url(name):
+    server = os.environ.get("TEST_DATABASE_URL") or sys.exit("TEST_DATABASE_URL is not set: run this through ./test")
+    return server.rsplit("/", 1)[0] + f"/{name}"
+
+
+def psql(sql):
+    """The server's own client, which is surely there."""
+    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", os.environ["TEST_DATABASE_URL"], "-c", sql]
+    return subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
 
 
 class Answer:

@@ -9,7 +9,6 @@ import hmac
 import http.server
 import io
 import json
-import pathlib
 import re
 import socket
 import threading
@@ -609,8 +608,8 @@ def secrecy(dev, app, check):
     for name, secret in secrets.items():
         check(secret not in log, f"the log does not hold the {name}")
     check("\x1b[" not in log, "the log has no colours in a file")
-    store = b"".join(path.read_bytes() for path in pathlib.Path(dev.data_dir).glob("portward.db*"))
-    check(store, "the store is where it is looked for", dev.data_dir)
+    store = dev.stored()
+    check(dev.client_key.encode() in store, "the store is where it is looked for", dev.data_dir)
     for name, secret in secrets.items():
         check(secret.encode() not in store, f"the store does not hold the {name}")
 
