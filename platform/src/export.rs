@@ -145,7 +145,7 @@ async fn watch(platform: &Platform, request_id: i64, attempt: i32, cancel: Cance
 /// Puts the archive into the vault and makes the request ready, if this attempt is still the one.
 async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scratch: File) -> Result<Outcome, Fault> {
     scratch.seek(SeekFrom::Start(0))?;
-    let object = format!("{}/{}-{}", request.request_id, attempt.number, platform.random.uuid());
+    let object = vault::new_name(platform, request.request_id, attempt.number);
     let (key, sealed_key) = vault::new_key(platform, &object)?;
     let (size, sha256) = platform.vault.put(&object, &key, scratch).await?;
     pause::at("after_put").await;

@@ -12,7 +12,15 @@ use crate::clock::Millis;
 pub struct Failures {
     limit: usize,
     window: Duration,
-    seen: Arc<Mutex<HashMap<String, Vec<Millis>>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// Times of failures by name.
+#[derive(Debug, Default)]
+struct Seen {
+    times: HashMap<String, Vec<Millis>>,
+    /// How many names there were after those long past were last forgotten.
+    after_sweep: usize,
 }
 
 /// An attempt under way.
@@ -36,10 +44,12 @@ impl Failures {
     /// Begins an attempt, or says how long to wait.
     pub fn begin(&self, name: &str, now: Millis) -> Result<Attempt, Duration> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() > CROWD {
-            seen.retain(|_, times| times.last().is_some_and(|last| now.since(*last) < self.window));
+        // Each sweep is paid for by as many names that came since the last.
+        if seen.times.len() > CROWD.max(2 * seen.after_sweep) {
+            seen.times.retain(|_, times| times.last().is_some_and(|last| now.since(*last) < self.window));
+            seen.after_sweep = seen.times.len();
         }
-        let times = seen.entry(name.to_owned()).or_default();
+        let times = seen.times.entry(name.to_owned()).or_default();
         times.retain(|time| now.since(*time) < self.window);
         if times.len() >= self.limit {
             // The first to fall out of the window makes room.
@@ -55,10 +65,13 @@ impl Attempt {
     /// It did not fail after all.
     pub fn succeeded(self) {
         let mut seen = self.failures.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(times) = seen.get_mut(&self.name)
+        if let Some(times) = seen.times.get_mut(&self.name)
             && let Some(at) = times.iter().position(|time| *time == self.at)
         {
             times.remove(at);
+            if times.is_empty() {
+                seen.times.remove(&self.name);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
-use crate::{Fault, Platform, grants, requests};
+use crate::{Fault, Platform, grants, requests, vault};
 
 /// What is done, and how often.
 pub(crate) fn schedules() -> [(&'static str, Duration, Job); 3] {
@@ -43,18 +43,16 @@ pub(crate) async fn sweep(platform: &Platform) -> Result<(), Fault> {
     Ok(())
 }
 
-/// An object that no archive names and that no running attempt may be about to name. The attempt is looked at first: one that ends
-/// between the two looks has named its object by the second.
+/// An object of ours that no archive names and that no running attempt may be about to name. Whatever else lies in the vault's folder is
+/// not ours to delete.
 async fn is_orphan(platform: &Platform, object: &str) -> Result<bool, Fault> {
-    let named =
-        object.split_once('/').and_then(|(request, rest)| Some((request.parse().ok()?, rest.split_once('-')?.0.parse().ok()?)));
-    if let Some((request_id, attempt)) = named
-        && requests::is_wanted(platform, request_id, attempt).await?
-    {
+    let Some((request_id, attempt)) = vault::parse_name(object) else { return Ok(false) };
+    let mut tx = platform.db.read().await?;
+    if sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_some() {
         return Ok(false);
     }
-    let mut tx = platform.db.read().await?;
-    Ok(sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_none())
+    drop(tx);
+    Ok(!requests::is_wanted(platform, request_id, attempt).await?)
 }
 
 /// Forgets what has been kept as long as the operator says.

@@ -31,6 +31,22 @@ const TAG: usize = 16;
 /// Chunks read at once: a megabyte keeps the store busy and memory small.
 const GROUP: u64 = 16;
 
+/// Bytes of a part of an upload.
+const PART: usize = 5 * 1024 * 1024;
+
+/// The name of an object: unguessable, and telling whose it is.
+pub(crate) fn new_name(platform: &Platform, request_id: i64, attempt: i32) -> String {
+    format!("{request_id}/{attempt}-{}", platform.random.uuid())
+}
+
+/// Request and attempt of a name that [`new_name`] made; `None` for any other.
+pub(crate) fn parse_name(object: &str) -> Option<(i64, i32)> {
+    let (request_id, rest) = object.split_once('/')?;
+    let (attempt, uuid) = rest.split_once('-')?;
+    let uuid = uuid.len() == 36 && uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if uuid { Some((request_id.parse().ok()?, attempt.parse().ok()?)) } else { None }
+}
+
 /// Where archives lie.
 #[derive(Clone, Debug)]
 pub struct Vault {
@@ -140,7 +156,8 @@ impl Vault {
                 chunk = next;
             }
         });
-        let mut writer = BufWriter::new(Arc::clone(&self.store), object.into());
+        // Two parts under way: what waits for a slow store stays small.
+        let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), object.into(), PART).with_max_concurrency(2);
         let written: Result<(), std::io::Error> = async {
             while let Some(chunk) = receiver.recv().await {
                 writer.put(chunk).await?;
@@ -237,15 +254,19 @@ impl Vault {
 /// The object store writes beside the object, under its name with `#` and a number, and renames at the end.
 fn clean_folder(folder: &Path, before: Millis) -> Result<u64, Fault> {
     let mut cleaned = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            cleaned += clean_folder(&path, before)?;
-        } else if entry.file_name().to_string_lossy().contains('#') {
+    for request in std::fs::read_dir(folder)? {
+        let request = request?;
+        let whose = request.file_name().to_string_lossy().into_owned();
+        if !request.file_type()?.is_dir() || whose.parse::<i64>().is_err() {
+            continue;
+        }
+        for entry in std::fs::read_dir(request.path())? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let ours = name.split_once('#').is_some_and(|(object, _)| parse_name(&format!("{whose}/{object}")).is_some());
             let changed = entry.metadata()?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            if i64::try_from(changed.as_millis()).unwrap_or(i64::MAX) < before.0 {
-                std::fs::remove_file(&path)?;
+            if ours && i64::try_from(changed.as_millis()).unwrap_or(i64::MAX) < before.0 {
+                std::fs::remove_file(entry.path())?;
                 cleaned += 1;
             }
         }

@@ -52,15 +52,33 @@ pub(crate) async fn identify(With(state): With<State>, mut request: Request, nex
     response
 }
 
-/// Who calls: the other end of the connection, or whom a proxy that we trust names as the last before it.
+/// Who calls: the other end of the connection, or, as long as that is a proxy we trust, whom it names as the one before it.
 pub(crate) fn caller(state: &State, parts: &Parts) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip().to_canonical();
-    if !state.trusted_proxies.contains(&peer) {
-        return Some(peer);
+    let mut caller = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip().to_canonical();
+    let named: Vec<&str> = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    // From the last to the first. What does not read as an address ends the walk: it is not passed over, or callers could write what they like.
+    for entry in named.iter().flat_map(|list| list.split(',')).rev() {
+        if !state.trusted_proxies.contains(&caller) {
+            break;
+        }
+        let entry = entry.trim();
+        let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+        let address = bare.parse::<IpAddr>().or_else(|_| entry.parse::<SocketAddr>().map(|address| address.ip()));
+        let Ok(address) = address else { break };
+        caller = address.to_canonical();
     }
-    let named = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let chain: Vec<IpAddr> = named.flat_map(|list| list.split(',')).filter_map(|text| text.trim().parse().ok()).collect();
-    chain.into_iter().rev().find(|address| !state.trusted_proxies.contains(address)).or(Some(peer))
+    Some(caller)
+}
+
+/// What limits count an address as: IPv6 by its /64, since one home has all of that.
+pub(crate) fn household(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
 }
 
 /// Why a body was not read.

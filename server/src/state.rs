@@ -77,7 +77,12 @@ impl State {
                 "brand.accent {accent:?} is not a colour: write one such as #0a6a6e"
             );
         }
-        let trusted_proxies = config.server.trusted_proxies.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        let trusted_proxies = config
+            .server
+            .trusted_proxies
+            .iter()
+            .map(|text| text.parse::<IpAddr>().map(|address| address.to_canonical()))
+            .collect::<Result<_, _>>();
         Ok(Self(Arc::new(Shared {
             platform,
             sign_in: SignIn::Directory(Directory::default()),

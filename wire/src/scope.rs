@@ -17,17 +17,26 @@ pub enum ScopeKind {
     Plain,
 }
 
-/// A scope that does not follow the grammar.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope holds lower-case letters, digits, dots and underscores, and at most 100 characters")]
-pub struct BadScope;
+/// Scopes in one list beyond which nobody can mean it.
+const MAX_SCOPES: usize = 100;
+
+/// Scopes that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadScope {
+    /// One does not follow the grammar.
+    #[error("a scope holds lower-case letters, digits, dots and underscores, and at most 100 characters")]
+    Malformed,
+    /// There are too many.
+    #[error("there are more than 100 scopes")]
+    TooMany,
+}
 
 impl Scope {
     /// Reads one scope.
     pub fn parse(text: &str) -> Result<Self, BadScope> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'_';
         let good = !text.is_empty() && text.len() <= 100 && text.bytes().all(plain);
-        if good { Ok(Self(text.to_owned())) } else { Err(BadScope) }
+        if good { Ok(Self(text.to_owned())) } else { Err(BadScope::Malformed) }
     }
 
     /// The text.
@@ -80,6 +89,9 @@ impl ScopeSet {
         let mut set = Self::default();
         for piece in text.split([',', ' ', '+']).filter(|piece| !piece.is_empty()) {
             set.insert(Scope::parse(piece)?);
+            if set.len() > MAX_SCOPES {
+                return Err(BadScope::TooMany);
+            }
         }
         Ok(set)
     }
@@ -143,8 +155,10 @@ mod tests {
             assert_eq!(ScopeSet::parse(text).unwrap().to_string(), "a.b,c", "{text}");
         }
         for text in ["A", "a/b", "a\0", "é", &"a".repeat(101)] {
-            assert_eq!(ScopeSet::parse(text), Err(BadScope), "{text:?}");
+            assert_eq!(ScopeSet::parse(text), Err(BadScope::Malformed), "{text:?}");
         }
+        let crowd: String = (0..101).map(|at| format!("s{at},")).collect();
+        assert_eq!(ScopeSet::parse(&crowd), Err(BadScope::TooMany));
     }
 
     #[test]

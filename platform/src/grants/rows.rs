@@ -353,15 +353,8 @@ pub(super) async fn forget(tx: &mut Tx, now: Millis, grace: Millis, before: Mill
     let mut gone = 0;
     gone += sql!(tx, execute, "delete from sessions where expires_at <= $1", now)?;
     gone += sql!(tx, execute, "update tokens set successor = null where successor is not null and replaced_at < $1", grace)?;
-    // A used code or a replaced token is kept as long as its grant may live, so that a replay is noticed.
-    gone += sql!(
-        tx,
-        execute,
-        "delete from tokens
-         where expires_at <= $1
-           and (kind <> 'refresh' or grant_id in (select grant_id from grants where ended_at is not null))",
-        now,
-    )?;
+    gone += sql!(tx, execute, "delete from tokens where expires_at <= $1", now)?;
+    // A used code is kept as long as its grant lives, so that a replay is noticed.
     gone += sql!(
         tx,
         execute,

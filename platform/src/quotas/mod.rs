@@ -44,7 +44,7 @@ pub struct Admission {
 #[derive(Clone, Debug)]
 pub struct Window {
     buckets: [u32; SECONDS],
-    /// The latest second seen. Time that goes backwards is taken to stand still.
+    /// The latest second seen. Time that goes backwards by less than the window is taken to stand still.
     second: i64,
     sum: u32,
 }
@@ -70,6 +70,11 @@ impl Window {
 
     /// Forgets the seconds that have passed.
     fn turn(&mut self, second: i64) {
+        if second < self.second.saturating_sub(SECONDS as i64) {
+            // The clock was ahead and has been put right. Standing still would refuse for as long as it was ahead.
+            *self = Self { second, ..Self::default() };
+            return;
+        }
         if second <= self.second {
             return;
         }
@@ -136,7 +141,7 @@ impl Local {
     fn take(&self, app_id: i64, request_type: RequestType, limit: u32, now: Millis) -> Admission {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() > CROWD {
-            windows.retain(|_, window| now.seconds() - window.second < SECONDS as i64);
+            windows.retain(|_, window| now.seconds().saturating_sub(window.second) < SECONDS as i64);
         }
         windows.entry((app_id, request_type)).or_default().take(now, limit)
     }
@@ -166,14 +171,23 @@ mod tests {
     }
 
     #[test]
-    fn time_that_goes_backwards_gives_nothing_away() {
+    fn time_that_goes_back_a_little_gives_nothing_away_and_a_clock_put_right_refuses_nobody() {
         let mut window = Window::default();
         for _ in 0..10 {
             window.take(Millis(100_000), 10);
         }
-        assert!(!window.take(Millis(0), 10).admitted);
+        assert!(!window.take(Millis(40_000), 10).admitted);
         assert!(!window.take(Millis(159_999), 10).admitted);
         assert!(window.take(Millis(161_000), 10).admitted);
+
+        let mut ahead = Window::default();
+        for _ in 0..10 {
+            ahead.take(Millis(3_700_000), 10);
+        }
+        for _ in 0..10 {
+            assert!(ahead.take(Millis(100_000), 10).admitted);
+        }
+        assert!(!ahead.take(Millis(100_000), 10).admitted);
     }
 
     proptest! {

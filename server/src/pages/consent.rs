@@ -29,7 +29,7 @@ pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Aske
         StatusCode::OK,
         &ConsentPage {
             shell: page.shell(),
-            ticket: url::form_urlencoded::byte_serialize(query.as_bytes()).collect(),
+            ticket: ticket(person, query),
             not_you: session::sign_in_path(&format!("/v2/auth/authorize/?{query}")),
             app: app_view(&asked.app),
             return_host: return_host.unwrap_or_default(),
@@ -38,6 +38,12 @@ pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Aske
             archive_life: days(state.platform.settings.requests.kept.0),
         },
     )
+}
+
+/// What goes into the form's address: for whom the page was made, and from which query.
+fn ticket(person: &Person, query: &str) -> String {
+    let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    format!("{query}&person={}", person.person_id)
 }
 
 fn days(span: std::time::Duration) -> String {
@@ -128,6 +134,10 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
         Ok(None) => return redirect(&session::sign_in_path(&format!("/v2/auth/authorize/?{ticket}"))),
         Err(fault) => return page.fault(&fault),
     };
+    // Somebody else has signed in since the page was opened: they are asked themselves.
+    if address.get("person").ok().flatten() != Some(person.person_id.to_string().as_str()) {
+        return redirect(&format!("/v2/auth/authorize/?{ticket}"));
+    }
     match decision {
         "deny" => {
             tracing::info!(app_id = asked.app.app_id, person_id = person.person_id, "consent denied");

@@ -109,7 +109,7 @@ fn begin(state: &State, parts: &axum::http::request::Parts, username: &str) -> R
     let name: String = username.trim().chars().take(200).collect();
     let mut attempts = Vec::new();
     if let Some(address) = http::caller(state, parts) {
-        attempts.push(state.limits.addresses.begin(&address.to_string(), now)?);
+        attempts.push(state.limits.addresses.begin(&http::household(address), now)?);
     }
     match state.limits.accounts.begin(&name, now) {
         Ok(attempt) => attempts.push(attempt),

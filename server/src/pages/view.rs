@@ -173,7 +173,7 @@ impl SignInPage {
 pub(crate) struct ConsentPage {
     /// What surrounds it; `signed_in` names the person who decides.
     pub shell: Shell,
-    /// What the decision is about, percent-encoded for the form's address.
+    /// For whom the page is and what the decision is about, percent-encoded for the form's address.
     pub ticket: String,
     /// Where "Not you?" leads: the sign-in page with a way back to here.
     pub not_you: String,

@@ -1,9 +1,13 @@
 //! The real binary, driven from outside: killed at the worst moments, fed with bad input, on sources that fail, and by its operator's hand.
 
-mod demo;
+mod bad_input;
 mod disk;
+mod download;
+mod http;
 mod kill;
+mod limits;
 mod owner;
+mod secrecy;
 mod sources;
 mod storm;
 mod support;

@@ -122,8 +122,8 @@ async fn postgres_in_trouble() {
     let here = database.url();
     catalogue += &source("here", "postgres", here, "statement_timeout = \"60 s\"");
     catalogue += &source("hasty", "postgres", here, "statement_timeout = \"500 ms\"");
-    catalogue += &source("later", "postgres", &through(&database, later, ""), "");
-    catalogue += &source("never", "postgres", &through(&database, never, "somebody:hunter2secret"), "");
+    catalogue += &source("later", "postgres", &through(&database, later, ""), "connect_timeout = \"1 s\"");
+    catalogue += &source("never", "postgres", &through(&database, never, "somebody:hunter2secret"), "connect_timeout = \"1 s\"");
     let plain = "select id, user_id, a from t where user_id = :subject order by id";
     // Slow by the row, so that rows are on their way when the connection dies.
     let dripping = "select id, user_id, a || pg_sleep(0.02) as a from t where user_id = :subject";

@@ -290,7 +290,13 @@ impl Portward {
         self.ops = format!("http://{}", line["ops"].as_str().expect("the address of the operations listener"));
     }
 
-    fn spawn(&mut self, args: &[&str], env: &[(&str, &str)]) {
+    /// Starts `serve` with a log for people, on the address it had before.
+    pub(crate) fn serve_in_text(&mut self) {
+        self.spawn(&["serve", "--config", "portward.toml"], &[]);
+        self.told("serving");
+    }
+
+    pub(crate) fn spawn(&mut self, args: &[&str], env: &[(&str, &str)]) {
         self.kill();
         self.life = self.log().len();
         let log = File::options().create(true).append(true).open(self.path("stderr.log")).expect("a file for the log");
