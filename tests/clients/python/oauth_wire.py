@@ -108,7 +108,8 @@ class Suite:
             works(f"scopes by {separator!r}", scope=scope.replace(",", separator))
         works("scopes by +", url=base.replace("%2C", "+"))
         works("scopes by an encoded plus", url=base.replace("%2C", "%2B"))
-        works("a scope twice", scope="portability.activity.ongoing,user.info.basic,portability.activity.ongoing")
+        twice = "portability.activity.ongoing,user.info.basic"
+        works("a scope twice, in the order asked for", wanted=twice, scope=f"{twice},portability.activity.ongoing")
         works("basic comes with any sign-in", scope="portability.activity.ongoing")
         works("all scopes", wanted=kit.ALL_SCOPES, scope=kit.ALL_SCOPES)
         check("state" not in self.sign_in(state=None), "no state, none back")
