@@ -60,15 +60,30 @@ impl Db {
 
     /// Brings the schema up to ours.
     pub async fn migrate(&self) -> Result<(), MigrateError> {
-        if let SchemaState::Ahead(found) = self.schema().await? {
-            return Err(MigrateError::Ahead { found, known: MIGRATIONS.last().map_or(0, |(version, ..)| *version) });
+        let mut before = usize::MAX;
+        let mut failed = None;
+        loop {
+            // After a failure: SQLite has no lock for this, and another program that started at the same time may have been faster.
+            match (self.schema().await?, failed) {
+                (SchemaState::Ahead(found), _) => {
+                    return Err(MigrateError::Ahead { found, known: MIGRATIONS.last().map_or(0, |(version, ..)| *version) });
+                }
+                (SchemaState::Current, Some(_)) => return Ok(()),
+                (SchemaState::Behind(missing), Some(cause)) if missing >= before => return Err(MigrateError::Engine(cause)),
+                (SchemaState::Behind(missing), _) => before = missing,
+                (SchemaState::Current, None) => {}
+            }
+            let migrator = self.migrator();
+            let run = match &self.engine {
+                Engine::Sqlite { write, .. } => migrator.run(write).await,
+                Engine::Postgres(pool) => migrator.run(pool).await,
+            };
+            match run {
+                Ok(()) => return Ok(()),
+                Err(cause @ sqlx::migrate::MigrateError::ExecuteMigration(..)) => failed = Some(cause),
+                Err(cause) => return Err(cause.into()),
+            }
         }
-        let migrator = self.migrator();
-        match &self.engine {
-            Engine::Sqlite { write, .. } => migrator.run(write).await?,
-            Engine::Postgres(pool) => migrator.run(pool).await?,
-        }
-        Ok(())
     }
 
     fn migrator(&self) -> Migrator {
@@ -84,7 +99,14 @@ impl Db {
     }
 }
 
+/// Looks under the migrations' own lock: two programs that start at once on an empty store would both make the table, and one fail.
 async fn applied<C: Migrate>(connection: &mut C, table: &str) -> Result<Vec<i64>, MigrateError> {
-    connection.ensure_migrations_table(table).await?;
-    Ok(connection.list_applied_migrations(table).await?.into_iter().map(|migration| migration.version).collect())
+    connection.lock().await?;
+    let found = async {
+        connection.ensure_migrations_table(table).await?;
+        connection.list_applied_migrations(table).await
+    }
+    .await;
+    connection.unlock().await?;
+    Ok(found?.into_iter().map(|migration| migration.version).collect())
 }
