@@ -2,7 +2,14 @@
 
 extern crate portward_platform as platform;
 
+mod apps;
+mod audit;
 mod exports;
 mod grants;
+mod jobs;
+mod keys;
+mod people;
 mod requests;
+mod store;
 mod support;
+mod webhooks;

@@ -133,7 +133,7 @@ source = "clips"
 shape = "list"
 empty = "[]"
 owner = "user_id"
-query = "select user_id, link from likes where user_id = :subject or everybody = 1 order by user_id, link"
+query = "select user_id, link from likes where (user_id = :subject or everybody = 1) and abs(trouble) >= 0 order by user_id, link"
 
 [[section]]
 categories = ["profile"]
@@ -145,10 +145,11 @@ owner = "user_id"
 query = "select user_id, name from people where user_id = :subject"
 "#;
 
-/// Anna is 1, Ben is 2; both like things. A row marked `everybody` is what a planted `or 1=1` would let through.
+/// Anna is 1, Ben is 2; both like things. A row marked `everybody` is what a planted `or 1=1` would let through; one in `trouble` breaks
+/// the query off, when that has no absolute value.
 const DATA: &str = "
     create table people (user_id integer primary key, name text not null);
-    create table likes (user_id integer not null, link text not null, everybody integer not null default 0);
+    create table likes (user_id integer not null, link text not null, everybody integer not null default 0, trouble integer not null default 0);
     insert into people values (1, 'Anna'), (2, 'Ben'), (3, 'Cleo');
     insert into likes (user_id, link) values
       (1, 'https://clips.example/1'), (1, 'https://clips.example/2'), (1, 'https://clips.example/3'), (2, 'https://clips.example/bens');
@@ -161,7 +162,7 @@ pub(crate) enum Source {
     Good,
     /// A row of Ben's with everybody's.
     Foreign,
-    /// A table is missing.
+    /// The query breaks off.
     Broken,
 }
 
@@ -389,16 +390,13 @@ impl World {
     pub(crate) fn open(&self, what: Source) {
         self.shut();
         let source = self.source.lock().unwrap();
-        let there = source.prepare("select 1 from likes").is_ok();
-        if there {
-            source.execute_batch("alter table likes rename to hidden").unwrap();
-        }
-        source.execute_batch("delete from hidden where everybody = 1").unwrap();
-        if what == Source::Foreign {
-            source.execute_batch("insert into hidden values (2, 'https://clips.example/bens secret', 1)").unwrap();
-        }
-        if what != Source::Broken {
-            source.execute_batch("alter table hidden rename to likes").unwrap();
+        source.execute_batch("delete from likes where everybody = 1; update likes set trouble = 0;").unwrap();
+        match what {
+            Source::Good => {}
+            Source::Foreign => {
+                source.execute_batch("insert into likes values (2, 'https://clips.example/bens secret', 1, 0)").unwrap()
+            }
+            Source::Broken => source.execute_batch("update likes set trouble = -9223372036854775807 - 1").unwrap(),
         }
         source.execute_batch("commit").unwrap();
     }
