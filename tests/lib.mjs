@@ -17,7 +17,7 @@ export const DESKTOP = 'http://127.0.0.1:*/callback/';
 const HOSTS = ['www.tiktok.com', 'open.tiktokapis.com'];
 
 export function binary() {
-  const path = process.env.PORTWARD_BIN ?? join(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/portward');
+  const path = process.env.PORTWARD_BIN ?? resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'debug/portward');
   if (!existsSync(path)) throw new Error(`${path} is missing: run \`cargo build\` or ./test, or set PORTWARD_BIN`);
   return path;
 }

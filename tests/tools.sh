@@ -2,7 +2,11 @@
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+TARGET=${CARGO_TARGET_DIR:-target}
+case $TARGET in /*) ;; *) TARGET=$ROOT/$TARGET ;; esac
+export CARGO_TARGET_DIR=$TARGET
+# A lock file that does not fit is a fault in CI, and an everyday thing at a desk.
+LOCKED=${CI:+--locked}
 TOOLS=$TARGET/test-tools
 mkdir -p "$TOOLS"
 

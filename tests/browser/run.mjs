@@ -3,13 +3,13 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import { Checks, ROOT, startDev } from '../lib.mjs';
 
 const check = new Checks();
-const screens = join(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'screens');
+const screens = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'screens');
 rmSync(screens, { recursive: true, force: true });
 mkdirSync(screens, { recursive: true });
 
