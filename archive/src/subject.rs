@@ -63,7 +63,8 @@ impl Subject {
                 (canonical == text).then_some(Self { text: canonical, value: Value::Integer(number) })
             }
             SubjectType::Text => {
-                let usable = !text.is_empty() && !text.contains('\0');
+                // U+FFFD stands for what was not text; nobody's subject may equal a repaired one.
+                let usable = !text.is_empty() && !text.contains(['\0', '\u{fffd}']);
                 usable.then(|| Self { text: text.to_owned(), value: Value::Text })
             }
             SubjectType::Uuid => {

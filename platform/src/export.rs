@@ -32,8 +32,12 @@ impl Running {
         progress
     }
 
-    fn end(&self, request_id: i64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&request_id);
+    /// Forgets the progress of an attempt, not that of another which has begun since.
+    fn end(&self, request_id: i64, progress: &Arc<archive::write::Progress>) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.get(&request_id).is_some_and(|held| Arc::ptr_eq(held, progress)) {
+            running.remove(&request_id);
+        }
     }
 }
 
@@ -45,8 +49,8 @@ pub(crate) async fn run(platform: &Platform, request_id: i64, attempt: &Attempt)
     };
     pause::at("export_begun").await;
     let progress = platform.progress.begin(request_id);
-    let built = build(platform, &request, attempt, progress).await;
-    platform.progress.end(request_id);
+    let built = build(platform, &request, attempt, Arc::clone(&progress)).await;
+    platform.progress.end(request_id, &progress);
     built
 }
 

@@ -43,16 +43,15 @@ pub(crate) async fn sweep(platform: &Platform) -> Result<(), Fault> {
     Ok(())
 }
 
-/// An object of ours that no archive names and that no running attempt may be about to name. Whatever else lies in the vault's folder is
-/// not ours to delete.
+/// An object of ours that no archive names and that no running attempt may be about to name. The attempt is looked at first: one that ends
+/// between the two looks has named its object by the second. Whatever else lies in the vault's folder is not ours to delete.
 async fn is_orphan(platform: &Platform, object: &str) -> Result<bool, Fault> {
     let Some((request_id, attempt)) = vault::parse_name(object) else { return Ok(false) };
-    let mut tx = platform.db.read().await?;
-    if sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_some() {
+    if requests::is_wanted(platform, request_id, attempt).await? {
         return Ok(false);
     }
-    drop(tx);
-    Ok(!requests::is_wanted(platform, request_id, attempt).await?)
+    let mut tx = platform.db.read().await?;
+    Ok(sql!(tx, found i64, "select request_id from archives where object = $1", object.to_owned())?.is_none())
 }
 
 /// Forgets what has been kept as long as the operator says.

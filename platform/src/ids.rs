@@ -36,7 +36,7 @@ impl Random {
     }
 
     /// An id of 53 bits, above 2^32 so that it is never mistaken for a count, and not guessable from others
-    /// (`client-rules.md` 1). Collisions are left to the primary key: at 10^8 rows one insert in 10^7 would be refused.
+    /// (`client-rules.md` 1). Collisions are left to the primary key: at 10^8 rows one insert in 9 x 10^7 would be refused.
     pub fn id(&self) -> i64 {
         loop {
             let id = i64::from_le_bytes(self.bytes::<8>()) & ((1 << 53) - 1);

@@ -210,7 +210,7 @@ fn write(path: &Path, keys: &[Key], first: bool) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    if first {
+    let placed = if first {
         // The one that comes first wins, and both go on with its key.
         match file.persist_noclobber(path) {
             Err(lost) if lost.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -219,7 +219,11 @@ fn write(path: &Path, keys: &[Key], first: bool) -> io::Result<()> {
         }
     } else {
         file.persist(path).map(drop).map_err(|lost| lost.error)
-    }
+    };
+    // The name must outlive a power cut as surely as what the key seals.
+    #[cfg(unix)]
+    fs::File::open(folder(path))?.sync_all()?;
+    placed
 }
 
 /// The folder of the key file.

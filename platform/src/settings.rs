@@ -102,7 +102,7 @@ pub struct Requests {
     pub kept: Span,
     /// How long an identical call finds the request whose answer was lost (`client-rules.md` 31).
     pub replay: Span,
-    /// How many requests an app may have open for one person; 0 is no limit.
+    /// How many requests an app may have open for one person; 0 is no limit. Calls at once on two grants of one pair may pass it together.
     pub open_limit: u32,
     /// How often an export is tried before its request fails.
     pub attempts: u32,

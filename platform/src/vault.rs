@@ -264,9 +264,11 @@ fn clean_folder(folder: &Path, before: Millis) -> Result<u64, Fault> {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let ours = name.split_once('#').is_some_and(|(object, _)| parse_name(&format!("{whose}/{object}")).is_some());
-            let changed = entry.metadata()?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            if ours && i64::try_from(changed.as_millis()).unwrap_or(i64::MAX) < before.0 {
-                std::fs::remove_file(entry.path())?;
+            // A write that ends meanwhile renames it: then it is gone, and that is fine.
+            let Ok(changed) = entry.metadata().and_then(|data| data.modified()) else { continue };
+            let changed = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let old = i64::try_from(changed.as_millis()).unwrap_or(i64::MAX) < before.0;
+            if ours && old && std::fs::remove_file(entry.path()).is_ok() {
                 cleaned += 1;
             }
         }

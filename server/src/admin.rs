@@ -174,7 +174,7 @@ enum RequestVerb {
         #[arg(long)]
         client_key: Option<String>,
         /// How many
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
     /// Show a request
@@ -194,7 +194,7 @@ enum JobVerb {
     /// List jobs, those given up first
     List {
         /// How many
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
     /// Take a job that was given up back to the queue

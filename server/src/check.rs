@@ -27,9 +27,14 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
         keys::Keys::open(&config.key_file(), &random, clock.now()).map(|_| config.key_file().display().to_string()),
     );
     report.line("webhooks", webhooks::Outbound::new(&config.settings().webhooks).map(|_| "address guard set".to_owned()));
-    match vault::Vault::folder(&config.vault_folder()) {
-        Ok(vault) => report.line("vault", vault.check().await.map(|()| config.vault_folder().display().to_string())),
-        Err(fault) => report.line("vault", Err::<String, _>(fault)),
+    let folder = config.vault_folder();
+    if folder.exists() {
+        match vault::Vault::folder(&folder) {
+            Ok(vault) => report.line("vault", vault.check().await.map(|()| folder.display().to_string())),
+            Err(fault) => report.line("vault", Err::<String, _>(fault)),
+        }
+    } else {
+        report.line("vault", Ok::<_, anyhow::Error>(format!("{} will be made at first start", folder.display())));
     }
     store(&config, &mut report).await;
     let catalogue = match Catalogue::load(&config.catalog_file()) {
@@ -63,17 +68,25 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
 }
 
 async fn store(config: &Config, report: &mut Report) {
+    match config.store_url() {
+        Ok(url) if url.strip_prefix("sqlite:").is_some_and(|path| !Path::new(path).exists()) => {
+            return report.line("store", Ok::<_, anyhow::Error>(format!("{url} will be made at first start")));
+        }
+        Ok(_) => {}
+        Err(fault) => return report.line("store", Err::<String, _>(fault)),
+    }
     let db = match state::open_store(config).await {
         Ok(db) => db,
         Err(fault) => return report.line("store", Err::<String, _>(fault)),
     };
-    let told = match db.schema().await {
+    let schema = db.schema().await;
+    let current = matches!(schema, Ok(SchemaState::Current));
+    let told = match schema {
         Ok(SchemaState::Current) => Ok(format!("{}, schema current", db.engine())),
         Ok(SchemaState::Behind(count)) => Ok(format!("{}, {count} migrations to be run by `portward migrate`", db.engine())),
         Ok(SchemaState::Ahead(version)) => Err(anyhow::anyhow!("the schema is of version {version}, made by a later Portward")),
         Err(fault) => Err(fault.into()),
     };
-    let current = matches!(&told, Ok(text) if text.ends_with("current"));
     report.line("store", told);
     if current && let Ok(mut tx) = db.read().await {
         let mut after = String::new();

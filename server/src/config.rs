@@ -193,11 +193,16 @@ impl Config {
 
     fn layered(text: Figment) -> anyhow::Result<Self> {
         let config: Self = text.merge(Env::prefixed("PORTWARD__").split("__")).extract()?;
-        config.tokens_are_sound()?;
+        config.is_sound()?;
         Ok(config)
     }
 
-    fn tokens_are_sound(&self) -> anyhow::Result<()> {
+    /// What types cannot say.
+    fn is_sound(&self) -> anyhow::Result<()> {
+        let second = settings::Span::seconds(1);
+        anyhow::ensure!(self.store.connections >= 4, "store.connections is at least 4: one listens, the others work");
+        anyhow::ensure!(self.jobs.lease >= second, "jobs.lease is at least one second");
+        anyhow::ensure!(self.jobs.poll >= settings::Span(std::time::Duration::from_millis(10)), "jobs.poll is at least 10 ms");
         let code = self.tokens.code;
         anyhow::ensure!(
             code <= settings::Span::minutes(10),

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use tracing::Instrument;
 use wire::LogId;
 
@@ -55,7 +55,7 @@ pub(crate) async fn identify(With(state): With<State>, mut request: Request, nex
 /// Who calls: the other end of the connection, or, as long as that is a proxy we trust, whom it names as the one before it.
 pub(crate) fn caller(state: &State, parts: &Parts) -> Option<IpAddr> {
     let mut caller = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip().to_canonical();
-    let named: Vec<&str> = parts.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let named: Vec<&str> = parts.headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("?")).collect();
     // From the last to the first. What does not read as an address ends the walk: it is not passed over, or callers could write what they like.
     for entry in named.iter().flat_map(|list| list.split(',')).rev() {
         if !state.trusted_proxies.contains(&caller) {
@@ -115,16 +115,34 @@ impl BadBody {
     }
 }
 
-/// Reads a body of at most `limit` bytes; one that says it is longer is not read at all.
+/// How much of a body that is too large is read and thrown away before it is answered: a connection closed on unread bytes is reset, and its
+/// caller never sees why.
+const THROWN_AWAY: usize = 8 * 1024 * 1024;
+
+/// Reads a body of at most `limit` bytes. Of a larger one nothing is kept.
 pub(crate) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, BadBody> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
+    let mut too_large = announced.is_some_and(|length| length > limit);
+    // Who waits for our word before sending the body is told at once.
+    if too_large && headers.contains_key(header::EXPECT) {
         return Err(BadBody::TooLarge);
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(fault)) if fault.is::<LengthLimitError>() => Err(BadBody::TooLarge),
-        Ok(Err(_)) => Err(BadBody::Broken),
+    let reading = async {
+        let (mut body, mut kept, mut seen) = (body, Vec::new(), 0);
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| BadBody::Broken)?.into_data() else { continue };
+            seen += piece.len();
+            too_large |= seen > limit;
+            if !too_large {
+                kept.extend_from_slice(&piece);
+            } else if seen > THROWN_AWAY {
+                break;
+            }
+        }
+        if too_large { Err(BadBody::TooLarge) } else { Ok(kept.into()) }
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(read) => read,
         Err(_) => Err(BadBody::Slow),
     }
 }

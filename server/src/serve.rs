@@ -17,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -32,6 +33,8 @@ use crate::{api, pages};
 
 /// How long a client may take to send its headers; without it slow ones would be held for ever.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may leave what we send lying: one that has stopped reading a download is not waited for.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -169,11 +172,13 @@ where
         router.clone().call(request.map(axum::body::Body::new))
     });
     // The version is known from the handshake. Guessing it from the first bytes would wait for them without a limit.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut builder = if h2 { builder.http2_only() } else { builder.http1_only() };
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     if let Err(fault) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(fault, "connection broke off");
     }

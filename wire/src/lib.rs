@@ -18,7 +18,7 @@ pub use data::{AddBody, BadBody, CheckField, DataFormat, RequestStatus, check_fi
 pub use envelope::{Added, Answer, Checked, ErrorBody};
 pub use error::{ErrorCode, OAuthError, OAuthErrorCode};
 pub use log_id::LogId;
-pub use oauth::{ClientTokenAnswer, TokenAnswer, challenge_matches, is_plausible_challenge};
+pub use oauth::{ClientTokenAnswer, TokenAnswer, challenge_matches};
 pub use request_id::RequestId;
 pub use scope::{BadScope, Scope, ScopeKind, ScopeSet};
 pub use user::{User, UserField};

@@ -187,7 +187,7 @@ fn apply(platform: &Platform, app: &mut App, details: &Details) -> Result<(), Ch
         ("privacy policy", &details.privacy_url, &mut app.privacy_url),
     ] {
         if let Some(text) = given {
-            if !text.is_empty() && !matches!(url::Url::parse(text), Ok(url) if matches!(url.scheme(), "https" | "http")) {
+            if !text.is_empty() && !matches!(url::Url::parse(text), Ok(url) if url.scheme() == "https") {
                 return invalid(format!("the address of the {field} must begin with https://"));
             }
             target.clone_from(text);

@@ -33,11 +33,14 @@ impl RedirectUri {
         if text.len() >= 512 {
             return Err(BadRedirect::Long);
         }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        // Visible ASCII only: it goes into a header as it stands.
+        if text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
             return Err(BadRedirect::Malformed);
         }
-        let wildcard = [":*/", ":*"].iter().any(|mark| text.contains(mark));
-        let url = Url::parse(&text.replacen(":*", ":1", 1)).map_err(|_| BadRedirect::Malformed)?;
+        let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        let wildcard = authority.ends_with(":*");
+        let spelt = if wildcard { text.replacen(":*", ":1", 1) } else { text.to_owned() };
+        let url = Url::parse(&spelt).map_err(|_| BadRedirect::Malformed)?;
         let Some(host) = url.host_str() else { return Err(BadRedirect::Malformed) };
         let loopback = matches!(host, "localhost" | "127.0.0.1");
         match url.scheme() {
@@ -65,7 +68,10 @@ impl RedirectUri {
 
     /// Whether a URI that an app sends is this one: the same to the letter, but for a port in the place of `*`.
     pub fn matches(&self, sent: &str) -> bool {
-        let Some((before, after)) = self.0.split_once(":*") else { return self.0 == sent };
+        // Only a port can be a star; elsewhere in a path it is just that.
+        let wildcard =
+            self.0.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().ends_with(":*"));
+        let Some((before, after)) = self.0.split_once(":*").filter(|_| wildcard) else { return self.0 == sent };
         let Some(rest) = sent.strip_prefix(before).and_then(|rest| rest.strip_prefix(':')) else { return false };
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let port: Option<u16> = rest[..digits].parse().ok();
@@ -96,6 +102,8 @@ mod tests {
             ("custom://cb", BadRedirect::Scheme),
             ("javascript:alert(1)", BadRedirect::Malformed),
             ("http://localhost/cb", BadRedirect::Port),
+            ("http://localhost/cb:*", BadRedirect::Port),
+            ("https://m\u{fc}nchen.example/cb", BadRedirect::Malformed),
             ("https://app.example/cb?x=1", BadRedirect::Extra),
             ("https://app.example/cb?", BadRedirect::Extra),
             ("https://app.example/cb#x", BadRedirect::Extra),

@@ -117,7 +117,7 @@ pub async fn allow(
     let code = platform.random.token("cod.");
     let mut tx = platform.db.begin().await?;
     if !people::hold(&mut tx, person_id).await? {
-        return Err(Fault::Row(format!("person {person_id} was deleted while they gave consent")));
+        return Err(Fault::Gone(person_id));
     }
     let open_id = rows::pseudonym(&mut tx, "open_id", app.app_id, person_id, &platform.random.uuid()).await?;
     rows::pseudonym(&mut tx, "union_id", app.owner_id, person_id, &platform.random.uuid()).await?;
@@ -132,10 +132,6 @@ pub async fn allow(
         end_cause: None,
     };
     rows::insert(&mut tx, &grant, scopes).await?;
-    // Looked at after the insert: a deletion under way holds that up, and one that comes later finds this grant.
-    if people::by_id(&mut tx, person_id).await?.is_none_or(|person| person.deleted_at.is_some()) {
-        return Err(Fault::Gone(person_id));
-    }
     let expires_at = now + platform.settings.tokens.code.0;
     rows::insert_code(&mut tx, ids::hash(&code), grant.grant_id, redirect_uri, challenge, expires_at).await?;
     let detail = scopes.to_string();

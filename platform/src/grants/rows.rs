@@ -121,7 +121,7 @@ pub async fn held(tx: &mut Tx, grant_id: i64) -> Result<Vec<Held>, Fault> {
     rows.into_iter().map(read).collect()
 }
 
-/// The live grants of a person that an app knows of, the newest first.
+/// The live grants of a person, the newest first.
 pub async fn live_of_person(tx: &mut Tx, person_id: i64) -> Result<Vec<Grant>, Fault> {
     Ok(sql!(
         tx,
@@ -164,7 +164,7 @@ pub(super) async fn exchanged(tx: &mut Tx, grant_id: i64, now: Millis) -> Result
     Ok(())
 }
 
-/// Ends a live grant and deletes what hangs on it. `false` if it had ended before.
+/// Ends a live grant; its tokens are dead with it. `false` if it had ended before.
 pub(super) async fn end(tx: &mut Tx, grant_id: i64, cause: EndCause, now: Millis) -> Result<bool, Fault> {
     let ended = sql!(
         tx,

@@ -181,8 +181,16 @@ async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> O
 }
 
 fn reason(fault: &Fault) -> &'static str {
+    // A full disk may lie beneath what others made of it.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(fault);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)) {
+            return "disk_full";
+        }
+        cause = error.source();
+    }
     match fault {
-        Fault::File(cause) if cause.kind() == std::io::ErrorKind::StorageFull => "disk_full",
         Fault::File(_) => "file_fault",
         Fault::Vault(_) => "vault_fault",
         Fault::Db(_) => "store_fault",
@@ -225,7 +233,7 @@ async fn settle(platform: &Platform, job: &JobRow, outcome: Outcome) -> Result<(
         None => {
             tracing::error!(job_id = job.job_id, attempt = job.attempt, error = text, "job given up");
             metrics::counter!("portward_jobs_dead_total").increment(1);
-            // First what the job was for, then the job: killed in between, the next attempt comes to the same end.
+            // First what the job was for, then the job: killed in between, the next attempt finds nothing more to do.
             if let Ok(Job::Export { request_id }) = serde_json::from_str(&job.payload) {
                 requests::fail(platform, request_id, job.attempt, &reason, &detail).await?;
             }

@@ -101,7 +101,11 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
     let person = Person {
         person_id: platform.random.id(),
         username: Some(username.to_owned()),
-        subject: Some(new.subject),
+        // In its one spelling, so that two people cannot share it in two; what does not parse fails that person's requests, and only those.
+        subject: Some(
+            archive::Subject::parse(platform.catalogue.subject, &new.subject)
+                .map_or(new.subject, |subject| subject.as_str().to_owned()),
+        ),
         region: new.region.to_ascii_uppercase(),
         display_name: if new.display_name.is_empty() { username.to_owned() } else { new.display_name },
         avatar_url: new.avatar_url,

@@ -154,7 +154,7 @@ impl Asked {
         let redirect_uri = faults.take(params.get("redirect_uri"));
         let scope = faults.take(params.get("scope"));
         let response_type = faults.take(params.get("response_type"));
-        let sent_state = faults.take(params.get("state"));
+        let sent_state = faults.take(params.get_even_empty("state"));
         let challenge = faults.take(params.get("code_challenge"));
         let method = faults.take(params.get("code_challenge_method"));
         let auto = faults.take(params.get("disable_auto_auth"));

@@ -93,7 +93,8 @@ pub(crate) async fn token(With(state): With<State>, id: CallId, request: Request
 /// Counts a failure of an app; beyond the limit it is told to wait. Calls that would succeed are never refused: a stranger who knows
 /// the client key cannot shut the app out.
 fn limited(state: &State, refusal: Refusal) -> Refusal {
-    let Some(app_id) = refusal.app else { return refusal };
+    // A fault of ours is not the app's failure.
+    let Some(app_id) = refusal.app.filter(|_| refusal.cause.is_none()) else { return refusal };
     match state.limits.apps.begin(&app_id.to_string(), state.platform.now()) {
         Ok(_counts_as_failed) => refusal,
         Err(wait) => Refusal {
@@ -114,6 +115,11 @@ async fn grant(state: &State, request: Request) -> Result<Response, Refusal> {
         return Err(Refusal::new(OAuthErrorCode::UnsupportedGrantType, known));
     }
     let app = client(state, &params, &headers).await?;
+    // Giving a token back works in any standing; getting one does not (`client-rules.md` 34).
+    if !app.may_ask() {
+        let description = "This app may not ask for tokens now. Its status is shown on its page.";
+        return Err(Refusal::new(OAuthErrorCode::UnauthorizedClient, description));
+    }
     let missing = |name: &str| Refusal::request(format!("The request parameters are malformed: {name} is missing."));
     match grant_type {
         "authorization_code" => {
@@ -191,10 +197,6 @@ async fn client(state: &State, params: &Params, headers: &HeaderMap) -> Result<A
     let app = apps::by_client_key(&mut tx, key).await?.ok_or_else(wrong)?;
     if !apps::holds_secret(&state.platform, &mut tx, app.app_id, secret).await? {
         return Err(wrong().of(&app));
-    }
-    if !app.may_ask() {
-        let description = "This app may not ask for tokens now. Its status is shown on its page.";
-        return Err(Refusal::new(OAuthErrorCode::UnauthorizedClient, description));
     }
     Ok(app)
 }

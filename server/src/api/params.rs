@@ -41,6 +41,14 @@ impl Params {
         }
     }
 
+    /// The value of a name, also an empty one.
+    pub(crate) fn get_even_empty(&self, name: &'static str) -> Result<Option<&str>, BadParams> {
+        match self.get(name)? {
+            None => Ok(self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())),
+            found => Ok(found),
+        }
+    }
+
     /// The value of either of two names; both together must agree.
     pub(crate) fn get_either(&self, name: &'static str, alias: &'static str) -> Result<Option<&str>, BadParams> {
         match (self.get(name)?, self.get(alias)?) {

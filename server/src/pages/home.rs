@@ -27,7 +27,7 @@ pub(super) async fn home(With(state): With<State>, id: CallId, request: Request)
         (english(&category.title), english(&category.text))
     });
     let all = state.platform.settings.eligibility.regions.is_empty();
-    let default = state.platform.settings.eligibility.regions.len() == platform::regions::EEA_AND_UK.len();
+    let default = state.platform.settings.eligibility.regions == platform::regions::EEA_AND_UK;
     let eligible = match (all, default) {
         (true, _) => None,
         (_, true) => Some("the European Economic Area and the United Kingdom".to_owned()),

@@ -30,7 +30,8 @@ pub(super) async fn show(With(state): With<State>, id: CallId, request: Request)
 
 /// Where sign-in leads: a path of ours, never elsewhere.
 fn local(next: &str) -> &str {
-    view::local_path(next).unwrap_or(view::CONNECTIONS)
+    // Visible ASCII only: it goes into a header as it stands.
+    view::local_path(next).filter(|next| next.bytes().all(|byte| byte.is_ascii_graphic())).unwrap_or(view::CONNECTIONS)
 }
 
 async fn form(state: &State, page: Page<'_>, next: String, username: String, problem: Option<SignInProblem>) -> Response {
@@ -87,7 +88,11 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
             tracing::info!("sign-in failed");
             return form(&state, page, next, username.to_owned(), Some(SignInProblem::Wrong)).await;
         }
-        Err(fault) => return page.fault(&fault),
+        Err(fault) => {
+            // Not the person's failure.
+            attempts.into_iter().for_each(Attempt::succeeded);
+            return page.fault(&fault);
+        }
     };
     attempts.into_iter().for_each(Attempt::succeeded);
     // A session that was there before is not carried on under another person.
