@@ -162,14 +162,20 @@ db_test! {
         let old = w.platform.now() - HOUR - SECOND;
         age(&w, &kept, old);
         let running = running.get();
-        let about_to_be_named = format!("{running}/1-of-it");
+        let uuid = "00000000-0000-4000-8000-000000000000";
+        let about_to_be_named = format!("{running}/1-{uuid}");
         plant(&w, &about_to_be_named, old);
-        let young = format!("{}/9-young", ready.get());
+        let young = format!("{}/9-{uuid}", ready.get());
         plant(&w, &young, w.platform.now() - HOUR + SECOND);
-        for orphan in [format!("{}/2-lost", ready.get()), format!("{running}/0-x"), format!("{running}/2-x"), "1/1-gone".into(), "strange".into()] {
+        for orphan in [format!("{}/2-{uuid}", ready.get()), format!("{running}/0-{uuid}"), format!("{running}/2-{uuid}"), format!("1/1-{uuid}")] {
             plant(&w, &orphan, old);
         }
-        plant(&w, "7/1-half#1", old);
+        plant(&w, &format!("7/1-{uuid}#1"), old);
+        // What has another form was not made by us, whoever set the vault's folder where it lies.
+        let strange = ["portward.keys".to_owned(), "notes/1-draft".to_owned(), format!("{}/readme", ready.get())];
+        for other in &strange {
+            plant(&w, other, old);
+        }
         // Through a second worker: the first one's queue is busy.
         let id = w.platform.random.id();
         w.execute(format!("insert into jobs (job_id, lane, payload, priority, run_at, attempt, max_attempts, created_at) values ({id}, 'keep', '{{\"job\":\"sweep\"}}', 0, 0, 0, 1, 0)")).await;
@@ -177,6 +183,7 @@ db_test! {
         w.execute("update jobs set lease_until = lease_until + 86400000 where lane = 'export'").await;
         jobs::drain(&w.platform).await.unwrap();
         let mut left = vec![kept, about_to_be_named, young];
+        left.extend(strange);
         left.sort();
         assert_eq!(w.objects(), left);
         w.open(Source::Good);
