@@ -81,7 +81,8 @@ impl Db {
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true)
             .statement_cache_capacity(200);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        // A file does not hang up: asking each connection whether it lives before its use would double the cost of a look.
+        let write = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
         let read =
             SqlitePoolOptions::new().max_connections(connections.max(1)).connect_with(options.pragma("query_only", "on")).await?;
         Ok(Engine::Sqlite { read, write })
