@@ -83,8 +83,11 @@ impl Db {
             .statement_cache_capacity(200);
         // A file does not hang up: asking each connection whether it lives before its use would double the cost of a look.
         let write = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options.clone()).await?;
-        let read =
-            SqlitePoolOptions::new().max_connections(connections.max(1)).connect_with(options.pragma("query_only", "on")).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(connections.max(1))
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "on"))
+            .await?;
         Ok(Engine::Sqlite { read, write })
     }
 
