@@ -32,8 +32,9 @@ pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
             tracing::warn!(%fault, "a section cannot be read as it is");
         }
     });
+    let stop = serve::asked_to_stop();
     tracing::info!(address = %house.public_address, url = house.base_url, ops = %house.ops_address, "serving");
-    house.run(serve::asked_to_stop()).await
+    house.run(stop).await
 }
 
 /// `portward worker`
@@ -43,9 +44,10 @@ pub(crate) async fn worker(file: &Path) -> anyhow::Result<()> {
     let db = state::open_store(&config).await?;
     prepare_schema(&db, config.store.migrate).await?;
     let platform = Arc::new(state::open_platform(&config, db).await?);
+    let asked_to_stop = serve::asked_to_stop();
     let stop = CancellationToken::new();
     let work = tokio::spawn(platform::jobs::run(Arc::clone(&platform), stop.clone()));
-    serve::asked_to_stop().await;
+    asked_to_stop.await;
     stop.cancel();
     work.await?;
     platform.db.close().await;

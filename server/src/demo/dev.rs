@@ -122,6 +122,7 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         "developer": {},
         "data_dir": folder,
     });
+    let stop = serve::asked_to_stop();
     if args.json {
         // The listeners are bound: whoever connects from now on is answered as soon as `run` is under way.
         println!("{line}");
@@ -140,5 +141,5 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         println!("  data folder    {}", folder.display());
         println!("  admin          portward admin --config {}", folder.join("portward.toml").display());
     }
-    house.run(serve::asked_to_stop()).await
+    house.run(stop).await
 }
