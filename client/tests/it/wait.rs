@@ -55,7 +55,7 @@ async fn a_429_without_a_time_never_ends_the_wait_and_the_limit_does() {
     let error = stand.client().wait("t", id(), Duration::from_millis(500)).await.unwrap_err();
     assert!(matches!(error, Error::NotReady(_)), "{error:?}");
     // Pauses of 2 ms that grow to 20 ms.
-    assert!((10..80).contains(&stand.seen().len()), "{}", stand.seen().len());
+    assert!((5..80).contains(&stand.seen().len()), "{}", stand.seen().len());
 }
 
 #[tokio::test]
