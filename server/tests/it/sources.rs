@@ -126,7 +126,7 @@ async fn postgres_in_trouble() {
     catalogue += &source("never", "postgres", &through(&database, never, "somebody:hunter2secret"), "connect_timeout = \"1 s\"");
     let plain = "select id, user_id, a from t where user_id = :subject order by id";
     // Slow by the row, so that rows are on their way when the connection dies.
-    let dripping = "select id, user_id, a || pg_sleep(0.02) as a from t where user_id = :subject";
+    let dripping = "select id, user_id, a || pg_sleep(0.01) as a from t where user_id = :subject";
     for (name, source, query) in [
         ("fine", "here", plain),
         ("slow", "hasty", "select id, user_id, a || pg_sleep(0.05) as a from t where user_id = :subject"),
@@ -167,7 +167,7 @@ async fn postgres_in_trouble() {
 
     // The connection is cut while rows are on their way: the next attempt gives the whole.
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
-               where datname = current_database() and pid <> pg_backend_pid() and query like '%pg_sleep(0.02)%' and state = 'active'";
+               where datname = current_database() and pid <> pg_backend_pid() and query like '%pg_sleep(0.01)%' and state = 'active'";
     let torn = ask(&portward, "torn").await;
     assert!(sleeping(&database, true).await, "the query runs");
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -210,7 +210,7 @@ async fn sleeping(database: &Database, wanted: bool) -> bool {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(database.url()).await.expect("the source");
     let count = "select count(*) from pg_stat_activity
-                 where datname = current_database() and pid <> pg_backend_pid() and query like '%pg_sleep(0.02)%' and state = 'active'";
+                 where datname = current_database() and pid <> pg_backend_pid() and query like '%pg_sleep(0.01)%' and state = 'active'";
     let seen = eventually(15, async || {
         let count: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.expect("a count");
         ((count > 0) == wanted).then_some(())
