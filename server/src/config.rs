@@ -1,7 +1,7 @@
 //! `portward.toml`: what the operator sets. `portward.default.toml` explains every key; any of them can be given as
 //! `PORTWARD__SECTION__KEY` in the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,6 +9,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use platform::settings::{self, Settings};
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -47,7 +48,7 @@ pub(crate) struct Server {
     /// How others reach `listen`, when a proxy stands before it.
     pub(crate) public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
     /// How long open connections may go on after a request to stop.
     pub(crate) stop_within: settings::Span,
 }
@@ -209,6 +210,12 @@ impl Config {
             "tokens.code is longer than ten minutes, the most that RFC 6749 recommends"
         );
         anyhow::ensure!((1..=9).contains(&self.requests.level), "requests.level is a level of DEFLATE, 1 to 9");
+        anyhow::ensure!(self.tls.cert.is_some() == self.tls.key.is_some(), "tls.cert and tls.key are needed together");
+        if let Some(accent) = &self.brand.accent {
+            let known = crate::pages::view::brand_css(accent).is_some();
+            anyhow::ensure!(known, "brand.accent {accent:?} is not a colour: write one such as #0a6a6e");
+        }
+        EnvFilter::try_new(&self.log.level).with_context(|| format!("log.level {:?}", self.log.level))?;
         Ok(())
     }
 

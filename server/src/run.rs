@@ -132,7 +132,7 @@ impl House {
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         let _ = metrics::set_global_recorder(recorder);
-        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner)?;
+        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner);
         let grace = config.server.stop_within.0;
         Ok(Self { platform, public_address, ops_address, base_url, state, public, ops, tls, grace, metrics })
     }

@@ -56,7 +56,7 @@ impl State {
         platform: Arc<Platform>,
         base_url: String,
         banner: Option<String>,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let sign_in = &platform.settings.sign_in;
         let window = sign_in.window.0;
         let limits = Limits {
@@ -71,19 +71,7 @@ impl State {
             legal: config.brand.legal.iter().map(pair).collect(),
             support: config.brand.support.as_ref().map(pair),
         };
-        if let Some(accent) = &config.brand.accent {
-            anyhow::ensure!(
-                view::brand_css(accent).is_some(),
-                "brand.accent {accent:?} is not a colour: write one such as #0a6a6e"
-            );
-        }
-        let trusted_proxies = config
-            .server
-            .trusted_proxies
-            .iter()
-            .map(|text| text.parse::<IpAddr>().map(|address| address.to_canonical()))
-            .collect::<Result<_, _>>();
-        Ok(Self(Arc::new(Shared {
+        Self(Arc::new(Shared {
             platform,
             sign_in: SignIn::Directory(Directory::default()),
             brand: Arc::new(brand),
@@ -91,9 +79,9 @@ impl State {
             base_url,
             banner,
             user_info_strict: config.user_info.strict,
-            trusted_proxies: trusted_proxies.context("server.trusted_proxies holds addresses such as 10.0.0.1")?,
+            trusted_proxies: config.server.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             limits,
-        })))
+        }))
     }
 
     /// Whether people reach us over TLS, so that cookies can be kept to it.
