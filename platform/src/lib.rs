@@ -109,6 +109,9 @@ pub enum Fault {
     /// A person who was deleted while they were about to act.
     #[error("person {0} was deleted")]
     Gone(i64),
+    /// A setting that cannot be so.
+    #[error("{0}")]
+    Setting(String),
     /// Hashing a password.
     #[error("password: {0}")]
     Password(String),
