@@ -51,12 +51,7 @@ impl std::ops::Deref for State {
 }
 
 impl State {
-    pub(crate) fn new(
-        config: &Config,
-        platform: Arc<Platform>,
-        base_url: String,
-        banner: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, platform: Arc<Platform>, base_url: String, banner: Option<String>) -> Self {
         let sign_in = &platform.settings.sign_in;
         let window = sign_in.window.0;
         let limits = Limits {

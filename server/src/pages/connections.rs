@@ -9,12 +9,11 @@ use platform::{Fault, apps, grants};
 use wire::{Scope, ScopeKind};
 
 use super::view::{self, Connection, ConnectionsPage, Consent, GrantedScope, Moment, OpenRequest, Term};
-use super::{Page, app_view, consent, moment, redirect, session};
+use super::{Page, app_view, consent, form, moment, redirect, session};
 use crate::api::Params;
-use crate::http::{self, CallId};
+use crate::http::CallId;
 use crate::state::State;
 
-const BODY_LIMIT: usize = 16 * 1024;
 /// Requests looked at for each app.
 const REQUESTS: i64 = 50;
 
@@ -116,10 +115,9 @@ fn titles(state: &State, categories: &[String]) -> String {
 pub(super) async fn withdraw(With(state): With<State>, id: CallId, request: Request) -> Response {
     let page = Page::new(&state, &id);
     let (parts, body) = request.into_parts();
-    let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
-        Ok(Ok(params)) => params,
-        Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
-        Err(bad) => return page.problem(bad.status()),
+    let params = match form(&parts, body).await {
+        Ok(params) => params,
+        Err(status) => return page.problem(status),
     };
     let person = match session::person(&state, &parts.headers).await {
         Ok(Some(person)) => person,

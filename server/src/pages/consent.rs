@@ -8,13 +8,11 @@ use platform::people::Person;
 use wire::{Scope, ScopeKind, ScopeSet};
 
 use super::view::{ConsentPage, Moment, ScopeChoice, Term};
-use super::{Page, app_view, moment, redirect, session};
+use super::{Page, app_view, form, moment, redirect, session};
 use crate::api::Params;
 use crate::api::authorize::{self, Asked, Refused};
-use crate::http::{self, CallId};
+use crate::http::CallId;
 use crate::state::State;
-
-const BODY_LIMIT: usize = 256 * 1024;
 
 /// The page. Its ticket is the query it was made from, which is checked anew when the decision comes: nothing is kept in between.
 pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Asked, query: &str) -> Response {
@@ -111,13 +109,9 @@ fn joined(titles: &[&str]) -> String {
 pub(super) async fn decide(With(state): With<State>, id: CallId, request: Request) -> Response {
     let page = Page::new(&state, &id);
     let (parts, body) = request.into_parts();
-    if http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
-        return page.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
-    let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
-        Ok(Ok(params)) => params,
-        Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
-        Err(bad) => return page.problem(bad.status()),
+    let params = match form(&parts, body).await {
+        Ok(params) => params,
+        Err(status) => return page.problem(status),
     };
     let address = Params::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
     let (Ok(Some(ticket)), Ok(Some(decision))) = (address.get("ticket"), params.get("decision")) else {

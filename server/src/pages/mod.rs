@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
+use axum::body::Body;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,8 +23,9 @@ use platform::Fault;
 use platform::people::Person;
 use tower_http::csrf::CsrfLayer;
 
+use crate::api::Params;
 use crate::api::authorize::Faulty;
-use crate::http::CallId;
+use crate::http::{self, CallId};
 use crate::state::State;
 
 /// The routes of the pages. Forms are taken from our own pages only.
@@ -131,6 +134,18 @@ impl<'a> Page<'a> {
         };
         self.show(StatusCode::BAD_REQUEST, &page)
     }
+}
+
+/// The longest form: a sign-in that goes on to the longest of queries.
+const FORM_LIMIT: usize = 256 * 1024;
+
+/// Reads a form that was posted; what cannot be read is answered by a page of that status.
+pub(crate) async fn form(parts: &Parts, body: Body) -> Result<Params, StatusCode> {
+    if http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let body = http::read_body(&parts.headers, body, FORM_LIMIT).await.map_err(http::BadBody::status)?;
+    Params::parse(&body).map_err(|_| StatusCode::BAD_REQUEST)
 }
 
 /// Sends a browser elsewhere by GET.

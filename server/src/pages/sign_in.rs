@@ -12,9 +12,6 @@ use crate::api::{Params, authorize};
 use crate::http::{self, CallId};
 use crate::state::State;
 
-/// A sign-in form with the longest of queries to go on to.
-const BODY_LIMIT: usize = 256 * 1024;
-
 /// `GET /login`
 pub(super) async fn show(With(state): With<State>, id: CallId, request: Request) -> Response {
     let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes()).unwrap_or_default();
@@ -56,13 +53,9 @@ async fn form(state: &State, page: Page<'_>, next: String, username: String, pro
 pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Request) -> Response {
     let page = Page::new(&state, &id);
     let (parts, body) = request.into_parts();
-    if http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
-        return page.problem(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
-    let params = match http::read_body(&parts.headers, body, BODY_LIMIT).await.map(|body| Params::parse(&body)) {
-        Ok(Ok(params)) => params,
-        Ok(Err(_)) => return page.problem(StatusCode::BAD_REQUEST),
-        Err(bad) => return page.problem(bad.status()),
+    let params = match super::form(&parts, body).await {
+        Ok(params) => params,
+        Err(status) => return page.problem(status),
     };
     let (Ok(username), Ok(password), Ok(next)) = (params.get("username"), params.get("password"), params.get("next")) else {
         return page.problem(StatusCode::BAD_REQUEST);
