@@ -20,7 +20,10 @@ pub(crate) fn machine() -> String {
     let kib: f64 = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(f64::NAN);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let processor = read("/proc/cpuinfo", "model name");
-    format!("{cores} cores of {processor}, {:.0} GiB, Linux {}", kib / 1_048_576.0, kernel.trim())
+    // Other work on the machine makes every number worse, and not all of them alike.
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!("{cores} cores of {processor}, {:.0} GiB, Linux {}, load {load} before it began", kib / 1_048_576.0, kernel.trim())
 }
 
 /// Versions of both sides.
