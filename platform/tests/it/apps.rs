@@ -92,7 +92,7 @@ db_test! {
         w.advance(SECOND);
         let third = apps::rotate_secret(&w.platform, Actor::Operator, &w.app.client_key, DAY).await.unwrap();
         w.advance(SECOND);
-        let fourth = apps::rotate_secret(&w.platform, Actor::Operator, &w.app.client_key, 0 * DAY).await.unwrap();
+        let fourth = apps::rotate_secret(&w.platform, Actor::Operator, &w.app.client_key, std::time::Duration::ZERO).await.unwrap();
         assert!(!holds(app, &second).await && !holds(app, &third).await && holds(app, &fourth).await);
     }
 }

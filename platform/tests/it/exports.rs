@@ -400,6 +400,24 @@ db_test! {
 }
 
 db_test! {
+    async fn an_older_attempt_cannot_finish_what_a_younger_works_at(engine) {
+        let w = World::new(engine).await;
+        let bearer = w.consent(&[BASIC, ACTIVITY]).await;
+        let id = w.add(&bearer, &["activity"]).await;
+        w.shut();
+        let older = w.begin(&w.platform, id, 1).await;
+        let until = (w.platform.now() + MINUTE).0;
+        w.execute(format!("update jobs set attempt = 2, leased_by = 'other', lease_until = {until} where lane = 'export'")).await;
+        w.execute("update requests set attempt = 2").await;
+        w.open(Source::Good);
+        older.await.unwrap();
+        assert_eq!(w.state(id).await, RequestState::Running);
+        assert!(w.archive(id).await.is_none() && w.objects().is_empty(), "its archive is thrown away");
+        assert_eq!(w.number("select count(*) from jobs where attempt = 2 and leased_by = 'other'").await, 1);
+    }
+}
+
+db_test! {
     async fn an_older_attempt_cannot_fail_what_a_younger_works_at(engine) {
         let w = World::new(engine).await;
         let bearer = w.consent(&[BASIC, ACTIVITY]).await;

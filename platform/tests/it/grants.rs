@@ -126,6 +126,7 @@ db_test! {
     async fn of_many_exchanges_of_one_code_at_once_at_most_one_is_answered(engine) {
         let w = World::new(engine).await;
         let code = w.code(&w.app, w.anna, &[BASIC]).await;
+        w.warm().await;
         let calls = (0..8).map(|_| {
             let (platform, app_id, code) = (w.platform.clone(), w.app.app_id, code.clone());
             tokio::spawn(async move { grants::exchange(&platform, app_id, &code, REDIRECT, None).await })
@@ -168,6 +169,7 @@ db_test! {
     async fn of_many_refreshes_at_once_one_is_answered_and_the_family_ends(engine) {
         let w = World::new(engine).await;
         let tokens = w.tokens(&[BASIC]).await;
+        w.warm().await;
         let calls = (0..8).map(|_| {
             let (platform, app_id, token) = (w.platform.clone(), w.app.app_id, tokens.refresh_token.clone());
             tokio::spawn(async move { grants::refresh(&platform, app_id, &token).await })
@@ -196,6 +198,7 @@ db_test! {
 
         // Calls at once are one call.
         let tokens = w.tokens(&[BASIC]).await;
+        w.warm().await;
         let calls = (0..8).map(|_| {
             let (platform, app_id, token) = (w.platform.clone(), w.app.app_id, tokens.refresh_token.clone());
             tokio::spawn(async move { grants::refresh(&platform, app_id, &token).await.unwrap() })

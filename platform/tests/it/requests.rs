@@ -68,6 +68,7 @@ db_test! {
     async fn of_many_adds_at_once_one_spends_the_single_and_all_get_its_number(engine) {
         let w = World::new(engine).await;
         let bearer = w.consent(&[BASIC, ACTIVITY]).await;
+        w.warm().await;
         let calls = (0..20).map(|_| {
             let (platform, bearer, asked) = (w.platform.clone(), bearer.clone(), w.asked(&["activity"]));
             tokio::spawn(async move { requests::add(&platform, &bearer, &asked, None).await.unwrap() })
@@ -83,6 +84,7 @@ db_test! {
     async fn of_many_different_adds_at_once_one_has_the_single(engine) {
         let w = World::new(engine).await;
         let bearer = w.consent(&[BASIC, ALL]).await;
+        w.warm().await;
         let calls = [&["activity"][..], &["profile"], &["all_data"], &["activity", "profile"]].map(|categories| {
             let (platform, bearer, asked) = (w.platform.clone(), bearer.clone(), w.asked(categories));
             tokio::spawn(async move { requests::add(&platform, &bearer, &asked, None).await })
@@ -186,6 +188,7 @@ db_test! {
         let elsewhere = w.consent(&[BASIC, ACTIVITY_ONGOING]).await;
         assert_ne!(add_with_key(&w, &elsewhere, &["activity"], "k").await.unwrap(), id, "a key is the grant's own");
 
+        w.warm().await;
         let calls = (0..12).map(|_| {
             let (platform, bearer, asked) = (w.platform.clone(), bearer.clone(), w.asked(&["activity"]));
             tokio::spawn(async move { requests::add(&platform, &bearer, &asked, Some("at once")).await.unwrap() })

@@ -219,6 +219,12 @@ impl World {
         &self.store
     }
 
+    /// Opens all of the pool's connections, so that calls at once are at once, and do not queue behind the first connection.
+    pub(crate) async fn warm(&self) {
+        let open = (0..CONNECTIONS).map(|_| self.platform.db.read());
+        drop(futures_util::future::try_join_all(open).await.unwrap());
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.database.is_some()
     }
@@ -479,6 +485,8 @@ pub(crate) fn set(scopes: &[&str]) -> ScopeSet {
     ScopeSet::parse(&scopes.join(",")).unwrap()
 }
 
+const CONNECTIONS: u32 = 8;
+
 static PROVIDER: Once = Once::new();
 
 async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Settings) -> Platform {
@@ -492,7 +500,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
     let scratch = folder.join("scratch");
     std::fs::create_dir_all(&scratch).unwrap();
     Platform {
-        db: Db::open(store, 8).await.unwrap(),
+        db: Db::open(store, CONNECTIONS).await.unwrap(),
         clock,
         random,
         keys,
