@@ -55,7 +55,9 @@ impl Outbound {
                 (Ok(net), _) => allowed.nets.push(net),
                 (_, Ok(address)) => allowed.nets.push(address.into()),
                 _ if Host::parse(entry).is_err() || entry.contains('/') => {
-                    return Err(Fault::Setting(format!("webhooks.allow: {entry:?} is neither an address, a network nor a host name")));
+                    return Err(Fault::Setting(format!(
+                        "webhooks.allow: {entry:?} is neither an address, a network nor a host name"
+                    )));
                 }
                 _ => allowed.names.push(entry.to_ascii_lowercase()),
             }

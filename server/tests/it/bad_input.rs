@@ -523,7 +523,9 @@ async fn methods_and_paths() {
             table.page(method, &call(method, &format!("/v2/auth/authorize{slash}")).await, &[405]);
         }
     }
-    for path in ["/v2/", "/v2/user/", "/v2/user/data/", "/v2/user/data/add/x", "/v2/user/data/nothing/", "/v2/user/%00", "/v2/user/%ff"] {
+    for path in
+        ["/v2/", "/v2/user/", "/v2/user/data/", "/v2/user/data/add/x", "/v2/user/data/nothing/", "/v2/user/%00", "/v2/user/%ff"]
+    {
         table.nested(path, &call("POST", path).await, &[404], "invalid_params");
     }
     for path in ["/v2/oauth/", "/v2/oauth/nothing/", "/v2/oauth/token/x"] {
@@ -808,7 +810,9 @@ async fn forms() {
     let address: Vec<(&'static str, String)> = query
         .split('&')
         .map(|pair| pair.split_once('=').expect("a pair"))
-        .map(|(name, value)| (["ticket", "person"].into_iter().find(|known| *known == name).expect("a known name"), value.to_owned()))
+        .map(|(name, value)| {
+            (["ticket", "person"].into_iter().find(|known| *known == name).expect("a known name"), value.to_owned())
+        })
         .collect();
     let consent = [("decision", "allow".to_owned()), ("scope", "portability.activity.single".to_owned())];
     for (name, _) in &address {

@@ -109,7 +109,7 @@ async fn configuration() {
         ("[tokens]\npreset = \"2030\"\n", vec!["preset"]),
         ("[requests]\nlevel = 12\n", vec!["requests.level"]),
         ("[brand]\naccent = \"reddish\"\n", vec!["brand.accent"]),
-        ("[store]\nurl = \"mysql://x\"\n", vec!["mysql"]),
+        ("[store]\nurl = \"mysql://x\"\n", vec!["store.url"]),
         ("[store]\nurl_file = \"absent\"\n", vec!["store.url_file"]),
         ("[catalog]\nfile = \"absent.toml\"\n", vec!["absent.toml"]),
         ("[log]\nlevel = \"=,=,\"\n", vec!["log.level"]),
@@ -163,7 +163,10 @@ async fn check_tells_each_fault() {
         (CATALOGUE.replace("source = \"clips\"", "source = \"clops\""), vec!["catalog.toml:", "clops"]),
         (CATALOGUE.replace("sqlite:clips.db", "sqlite:absent.db"), vec!["clips", "absent.db"]),
         (CATALOGUE.replace("kind = \"sqlite\"", "kind = \"papyrus\""), vec!["catalog.toml:", "papyrus"]),
-        (CATALOGUE.replace("hidden = [\"id\", \"user_id\"]", "hidden = [\"id\", \"user_id\"]\nwhose = \"other\""), vec!["catalog.toml:", "whose"]),
+        (
+            CATALOGUE.replace("hidden = [\"id\", \"user_id\"]", "hidden = [\"id\", \"user_id\"]\nwhose = \"other\""),
+            vec!["catalog.toml:", "whose"],
+        ),
         (CATALOGUE.replace("[source.clips]", "[source.clips"), vec!["catalog.toml:"]),
         (CATALOGUE.replace("owner = \"user_id\"", "owner = \"owner_id\""), vec!["owner_id"]),
         (String::new(), vec!["catalog.toml"]),
@@ -191,7 +194,18 @@ async fn admin(engine: Engine) {
     let mut portward = Portward::start(engine, FAST);
     // Apps.
     let scopes = "user.info.basic,portability.activity.single";
-    let made = portward.admin(&["app", "create", "--name", "Second", "--redirect-uri", "http://127.0.0.1:*/back", "--redirect-uri", CALLBACK, "--scope", scopes]);
+    let made = portward.admin(&[
+        "app",
+        "create",
+        "--name",
+        "Second",
+        "--redirect-uri",
+        "http://127.0.0.1:*/back",
+        "--redirect-uri",
+        CALLBACK,
+        "--scope",
+        scopes,
+    ]);
     let key = made["client_key"].as_str().expect("a key").to_owned();
     assert_eq!((&made["status"], made["client_secret"].as_str().map(str::len)), (&json!("draft"), Some(32)));
     let shown = portward.admin(&["app", "show", &key]);
@@ -202,7 +216,10 @@ async fn admin(engine: Engine) {
     let listed = portward.admin(&["app", "list"]);
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
     let set = portward.admin(&["app", "set", &key, "--status", "live", "--name", "Zweite", "--require-pkce", "true"]);
-    assert_eq!((&set["status"], &set["name"], &set["require_pkce"], &set["redirect_uris"]), (&json!("live"), &json!("Zweite"), &json!(true), &shown["redirect_uris"]));
+    assert_eq!(
+        (&set["status"], &set["name"], &set["require_pkce"], &set["redirect_uris"]),
+        (&json!("live"), &json!("Zweite"), &json!(true), &shown["redirect_uris"])
+    );
     for (args, words) in [
         (vec!["app", "create", "--name", "x", "--redirect-uri", "javascript:alert(1)"], "redirect"),
         (vec!["app", "create", "--name", "x", "--scope", "portability.nothing.single"], "portability.nothing.single"),
@@ -237,13 +254,18 @@ async fn admin(engine: Engine) {
     rotated["client_secret"].as_str().expect("a secret").clone_into(&mut portward.client_secret);
     assert_ne!(portward.client_secret, old);
     for secret in [old.clone(), portward.client_secret.clone()] {
-        let form = [("client_key", portward.client_key.as_str()), ("client_secret", &secret), ("grant_type", "client_credentials")];
+        let form =
+            [("client_key", portward.client_key.as_str()), ("client_secret", &secret), ("grant_type", "client_credentials")];
         let answer = portward.http.post(portward.url("/v2/oauth/token/")).form(&form).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
     }
     let overlap = portward.admin(&["app", "rotate-secret", &portward.client_key, "--overlap", "0 s"]);
     let newest = overlap["client_secret"].as_str().expect("a secret").to_owned();
-    assert_eq!(portward.token(&[("grant_type", "client_credentials")]).await.status, 401, "without an overlap the earlier ones end at once");
+    assert_eq!(
+        portward.token(&[("grant_type", "client_credentials")]).await.status,
+        401,
+        "without an overlap the earlier ones end at once"
+    );
     portward.client_secret = newest;
     assert_eq!(portward.token(&[("grant_type", "client_credentials")]).await.status, 200);
     // People: a password that nobody gave is made and printed, once.
@@ -337,7 +359,8 @@ async fn sigterm_lets_calls_end() {
     let tokens = portward.tokens("portability.activity.ongoing").await;
     let request_id = portward.add(&tokens.access, &["activity"]).await.request_id();
     portward.settled(&tokens.access, request_id).await;
-    let mut response = portward.call("download", &tokens.access, &json!({ "request_id": request_id })).send().await.expect("an answer");
+    let mut response =
+        portward.call("download", &tokens.access, &json!({ "request_id": request_id })).send().await.expect("an answer");
     crate::support::signal("TERM", portward.pid());
     portward.told("stopping");
     assert!(portward.http.get(portward.url("/login")).send().await.is_err(), "nobody new is let in");
@@ -379,7 +402,9 @@ async fn demo_data_is_the_same_each_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dev_and_demo_refuse_what_is_not_theirs() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, args) in [("mine", vec!["dev", "--data-dir", "mine"]), ("portward-demo", vec!["demo", "--once", "--heavy-rows", "100"])] {
+    for (name, args) in
+        [("mine", vec!["dev", "--data-dir", "mine"]), ("portward-demo", vec!["demo", "--once", "--heavy-rows", "100"])]
+    {
         std::fs::create_dir(folder.path().join(name)).expect("a folder");
         let precious = folder.path().join(name).join("precious");
         std::fs::write(&precious, "x").expect("a file");
@@ -394,7 +419,8 @@ async fn dev_and_demo_refuse_what_is_not_theirs() {
 async fn demo_on_own_input() {
     let folder = tempfile::tempdir().expect("a folder");
     sqlite(&folder.path().join("own.db"), &crate::support::clips());
-    std::fs::write(folder.path().join("own.toml"), CATALOGUE.replace("sqlite:clips.db", "sqlite:elsewhere.db")).expect("a catalogue");
+    std::fs::write(folder.path().join("own.toml"), CATALOGUE.replace("sqlite:clips.db", "sqlite:elsewhere.db"))
+        .expect("a catalogue");
     let demo = |more: &[&str]| {
         let args = [&["demo", "--once", "--input", "own.db", "--catalog", "own.toml"], more].concat();
         Command::new(crate::support::binary()).args(args).current_dir(folder.path()).output().expect("it runs")

@@ -75,7 +75,8 @@ async fn forms_from_elsewhere_are_refused() {
     let app_id = portward.number("select app_id from apps").await;
     let html = browser.http().get(portward.authorize_url("portability.all.ongoing")).send().await.expect("a page");
     let html = html.text().await.expect("a page");
-    let consent = testkit::page::forms(&html).into_iter().find(|form| form.action.starts_with("/consent")).expect("the form").action;
+    let consent =
+        testkit::page::forms(&html).into_iter().find(|form| form.action.starts_with("/consent")).expect("the form").action;
     let forms: [(&str, Vec<(&str, String)>); 4] = [
         ("/login", vec![("username", "anna".into()), ("password", PASSWORD.into())]),
         ("/logout", vec![]),

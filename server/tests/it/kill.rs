@@ -396,11 +396,13 @@ async fn half_an_object_is_swept() {
     let request_id = portward.add(&tokens.access, ACTIVITY).await.request_id();
     answered(&portward, &tokens, request_id).await;
     portward.kill();
-    // What the object store leaves beside an object whose upload was cut, and an object of a request that is not there.
-    let folder = portward.path("vault/424242");
+    // What the object store leaves beside an object whose upload was cut, and objects that no archive names.
+    let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    let folder = portward.path("vault").join("4242424242424242");
     std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::write(folder.join("1-abc#1"), "half").expect("a file");
-    std::fs::write(portward.path("vault").join(request_id.to_string()).join("7-stray"), "stray").expect("a file");
+    std::fs::write(folder.join(format!("1-{uuid}#1")), "half").expect("a file");
+    std::fs::write(folder.join(format!("1-{uuid}")), "stray").expect("a file");
+    std::fs::write(portward.path("vault").join(request_id.to_string()).join(format!("7-{uuid}")), "stray").expect("a file");
     tokio::time::sleep(Duration::from_millis(1200)).await;
     swept(&mut portward).await;
     portward.download(&tokens.access, request_id).await;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::person::Browser;
 use testkit::postgres::Database;
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -81,8 +82,8 @@ struct Asked {
     request_id: i64,
 }
 
-async fn ask(portward: &Portward, category: &str) -> Asked {
-    let tokens = portward.tokens_of(&portward.browser("anna"), "portability.activity.single").await;
+async fn ask(portward: &Portward, browser: &Browser, category: &str) -> Asked {
+    let tokens = portward.tokens_of(browser, "portability.activity.single").await;
     let request_id = portward.add(&tokens.access, &[category]).await.request_id();
     Asked { tokens, request_id }
 }
@@ -145,14 +146,15 @@ async fn postgres_in_trouble() {
     let mut portward = Plan::new(Engine::Sqlite).catalogue(catalogue).clips("").toml(toml).install();
     // Two sources are down, and it serves all the same.
     portward.serve(&[]);
+    let browser = portward.browser("anna");
 
     let [slow, later_one, never, no_table, no_column, no_owner] = [
-        ask(&portward, "slow").await,
-        ask(&portward, "later").await,
-        ask(&portward, "never").await,
-        ask(&portward, "no_table").await,
-        ask(&portward, "no_column").await,
-        ask(&portward, "no_owner").await,
+        ask(&portward, &browser, "slow").await,
+        ask(&portward, &browser, "later").await,
+        ask(&portward, &browser, "never").await,
+        ask(&portward, &browser, "no_table").await,
+        ask(&portward, &browser, "no_column").await,
+        ask(&portward, &browser, "no_owner").await,
     ];
     let failed_once = eventually(10, async || portward.log().contains("source_down").then_some(())).await;
     assert!(failed_once.is_some(), "the first attempt fails");
@@ -168,14 +170,14 @@ async fn postgres_in_trouble() {
     // The connection is cut while rows are on their way: the next attempt gives the whole.
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
                where datname = current_database() and pid <> pg_backend_pid() and query like '%pg_sleep(0.01)%' and state = 'active'";
-    let torn = ask(&portward, "torn").await;
+    let torn = ask(&portward, &browser, "torn").await;
     assert!(sleeping(&database, true).await, "the query runs");
     tokio::time::sleep(Duration::from_millis(300)).await;
     database.execute(cut);
     succeeds(&portward, &torn, "torn", 200).await;
     assert_eq!(portward.show(torn.request_id)["attempt"], 2);
     // Cut each time, it fails and nothing thinner is served.
-    let torn_again = ask(&portward, "torn_again").await;
+    let torn_again = ask(&portward, &browser, "torn_again").await;
     for _ in 0..2 {
         assert!(sleeping(&database, true).await, "the query runs");
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -185,13 +187,13 @@ async fn postgres_in_trouble() {
     fails(&portward, &torn_again, &["source_down", "query_failed"], "torn_again").await;
 
     // A column goes while the server holds prepared queries.
-    succeeds(&portward, &ask(&portward, "dropped").await, "dropped", 1).await;
+    succeeds(&portward, &ask(&portward, &browser, "dropped").await, "dropped", 1).await;
     database.execute("alter table dropped drop column b");
-    fails(&portward, &ask(&portward, "dropped").await, &["query_failed", "columns_mismatch"], "b").await;
+    fails(&portward, &ask(&portward, &browser, "dropped").await, &["query_failed", "columns_mismatch"], "b").await;
     database.execute("alter table dropped add column b integer");
-    succeeds(&portward, &ask(&portward, "dropped").await, "dropped", 1).await;
+    succeeds(&portward, &ask(&portward, &browser, "dropped").await, "dropped", 1).await;
 
-    succeeds(&portward, &ask(&portward, "fine").await, "fine", 200).await;
+    succeeds(&portward, &ask(&portward, &browser, "fine").await, "fine", 200).await;
     assert!(portward.is_alive());
     assert!(portward.vault().len() == 5, "{:?}", portward.vault());
     for told in [portward.log(), portward.admin(&["request", "list"]).to_string(), portward.admin(&["job", "list"]).to_string()] {
@@ -247,12 +249,13 @@ async fn sqlite_in_trouble() {
     )
     .expect("a file");
     portward.serve(&[]);
-    let later = ask(&portward, "later").await;
+    let browser = portward.browser("anna");
+    let later = ask(&portward, &browser, "later").await;
     let rest = [
-        (ask(&portward, "broken").await, vec!["source_down", "query_failed"], "broken"),
-        (ask(&portward, "no_table").await, vec!["query_failed"], "absent"),
-        (ask(&portward, "no_column").await, vec!["query_failed", "columns_mismatch"], "absent"),
-        (ask(&portward, "slow").await, vec!["timeout"], "slow"),
+        (ask(&portward, &browser, "broken").await, vec!["source_down", "query_failed"], "broken"),
+        (ask(&portward, &browser, "no_table").await, vec!["query_failed"], "absent"),
+        (ask(&portward, &browser, "no_column").await, vec!["query_failed", "columns_mismatch"], "absent"),
+        (ask(&portward, &browser, "slow").await, vec!["timeout"], "slow"),
     ];
     let failed_once = eventually(10, async || portward.log().contains("source_down").then_some(())).await;
     assert!(failed_once.is_some(), "the first attempt fails");
@@ -262,7 +265,7 @@ async fn sqlite_in_trouble() {
     for (asked, reasons, says) in &rest {
         fails(&portward, asked, reasons, says).await;
     }
-    succeeds(&portward, &ask(&portward, "fine").await, "fine", 2).await;
+    succeeds(&portward, &ask(&portward, &browser, "fine").await, "fine", 2).await;
     assert!(portward.is_alive());
 }
 

@@ -177,7 +177,6 @@ impl Plan {
         let mut portward = Portward {
             hook: Receiver::start(),
             http: testkit::person::http(),
-            engine: self.engine,
             env: Vec::new(),
             wrapper: None,
             child: None,
@@ -208,7 +207,6 @@ impl Plan {
 
 /// An installation.
 pub(crate) struct Portward {
-    pub(crate) engine: Engine,
     pub(crate) base: String,
     pub(crate) ops: String,
     pub(crate) client_key: String,
@@ -604,8 +602,9 @@ pub(crate) fn order(categories: &[&str]) -> Value {
     json!({ "data_format": "json", "category_selection_list": categories })
 }
 
-pub(crate) fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_portward"))
+/// The binary under test: the one just built, or another that `PORTWARD_BIN` names.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("PORTWARD_BIN").map_or_else(|| env!("CARGO_BIN_EXE_portward").into(), PathBuf::from)
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
