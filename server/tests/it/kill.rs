@@ -347,7 +347,10 @@ async fn paused_past_the_lease(engine: Engine) {
     signal("CONT", sleeper);
     let noticed = eventually(15, async || {
         let log = portward.log_of_this_life();
-        ["lease lost", "archive thrown away", "no longer wanted", "request ready"].iter().any(|text| log.contains(text)).then_some(())
+        ["lease lost", "archive thrown away", "no longer wanted", "request ready"]
+            .iter()
+            .any(|text| log.contains(text))
+            .then_some(())
     });
     assert!(noticed.await.is_some(), "the sleeper goes on, and finds out");
     tokio::time::sleep(Duration::from_secs(3)).await;
