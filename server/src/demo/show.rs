@@ -132,9 +132,9 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let (base_url, ops_address) = (house.base_url.clone(), house.ops_address);
     // Asked once and remembered: an interrupt between two steps counts too.
     let interrupted = CancellationToken::new();
-    let signal = interrupted.clone();
+    let (asked, signal) = (serve::asked_to_stop(), interrupted.clone());
     tokio::spawn(async move {
-        serve::asked_to_stop().await;
+        asked.await;
         signal.cancel();
     });
     let stop = CancellationToken::new();
