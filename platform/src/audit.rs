@@ -12,6 +12,10 @@ pub enum Actor {
     Person(i64),
     /// An app, by its credentials or a token.
     App(i64),
+    /// A developer, by their account.
+    Developer(i64),
+    /// A member of staff, by their account.
+    Staff(i64),
     /// The operator, on the command line.
     Operator,
     /// Portward itself.
@@ -23,6 +27,8 @@ impl std::fmt::Display for Actor {
         match self {
             Self::Person(id) => write!(f, "person {id}"),
             Self::App(id) => write!(f, "app {id}"),
+            Self::Developer(id) => write!(f, "developer {id}"),
+            Self::Staff(id) => write!(f, "staff {id}"),
             Self::Operator => f.write_str("operator"),
             Self::System => f.write_str("system"),
         }
@@ -44,6 +50,8 @@ pub struct Entry<'a> {
     pub grant: Option<i64>,
     /// Which request.
     pub request: Option<i64>,
+    /// Which other thing: an organisation, an application, a ticket, an account.
+    pub about: Option<i64>,
     /// Further words, such as a reason code.
     pub detail: &'a str,
 }
@@ -51,7 +59,7 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// An entry that concerns nothing yet.
     pub fn new(actor: Actor, action: &'a str) -> Self {
-        Self { actor, action, app: None, person: None, grant: None, request: None, detail: "" }
+        Self { actor, action, app: None, person: None, grant: None, request: None, about: None, detail: "" }
     }
 
     /// Writes it.
@@ -59,8 +67,8 @@ impl<'a> Entry<'a> {
         sql!(
             tx,
             execute,
-            "insert into audit (audit_id, at, actor, action, app_id, person_id, grant_id, request_id, detail)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "insert into audit (audit_id, at, actor, action, app_id, person_id, grant_id, request_id, about_id, detail)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             random.id(),
             now,
             self.actor.to_string(),
@@ -69,6 +77,7 @@ impl<'a> Entry<'a> {
             self.person,
             self.grant,
             self.request,
+            self.about,
             self.detail.to_owned(),
         )?;
         Ok(())

@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP or pages. Each room holds one noun: `mod.rs` its types and rules, `rows.rs` its SQL. Whole operations
 //! take the [`Platform`], which holds time, randomness and the store as values; a test builds one by hand.
 
+pub mod accounts;
 pub mod apps;
 pub mod audit;
 pub mod clock;
@@ -13,6 +14,8 @@ pub mod grants;
 pub mod ids;
 pub mod jobs;
 pub mod keys;
+pub mod links;
+pub mod organisations;
 pub mod people;
 pub mod quotas;
 pub mod regions;

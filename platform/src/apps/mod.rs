@@ -35,6 +35,18 @@ words! {
     }
 }
 
+words! {
+    /// Whose an app is.
+    OwnerKind {
+        /// An organisation's.
+        Organisation = "organisation",
+        /// One developer's.
+        Account = "account",
+        /// Made by the operator on the command line.
+        Operator = "operator",
+    }
+}
+
 /// A third party's program.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
 pub struct App {
@@ -64,6 +76,18 @@ pub struct App {
     pub created_at: Millis,
     /// When it was last changed.
     pub updated_at: Millis,
+    /// What `owner_id` is the number of.
+    pub owner_kind: OwnerKind,
+    /// Products switched on, comma separated: `login`, `webhooks`, `portability`.
+    pub products: String,
+    /// What kind of program it is, one of the operator's list; may be empty.
+    pub category: String,
+    /// Where it runs, as JSON.
+    pub platforms: String,
+    /// The picture that was handed in.
+    pub icon_upload: Option<i64>,
+    /// When it was deleted.
+    pub deleted_at: Option<Millis>,
 }
 
 impl App {
@@ -119,7 +143,7 @@ const MAX_REDIRECTS: usize = 10;
 pub async fn create(
     platform: &Platform,
     actor: Actor,
-    owner_id: Option<i64>,
+    owner: Option<(OwnerKind, i64)>,
     details: Details,
 ) -> Result<(App, Zeroizing<String>), ChangeError> {
     let now = platform.now();
@@ -127,7 +151,7 @@ pub async fn create(
     let mut app = App {
         app_id,
         client_key: format!("aw{}", platform.random.word(14)),
-        owner_id: owner_id.unwrap_or(app_id),
+        owner_id: owner.map_or(app_id, |(_, id)| id),
         name: String::new(),
         description: String::new(),
         icon_url: String::new(),
@@ -138,6 +162,12 @@ pub async fn create(
         require_pkce: false,
         created_at: now,
         updated_at: now,
+        owner_kind: owner.map_or(OwnerKind::Operator, |(kind, _)| kind),
+        products: "login,webhooks,portability".into(),
+        category: String::new(),
+        platforms: "[]".into(),
+        icon_upload: None,
+        deleted_at: None,
     };
     apply(platform, &mut app, &details)?;
     let mut tx = platform.db.begin().await.map_err(Fault::from)?;

@@ -39,8 +39,8 @@ pub(super) async fn insert(tx: &mut Tx, app: &App) -> Result<(), Fault> {
         execute,
         "insert into apps
            (app_id, client_key, owner_id, name, description, icon_url, terms_url, privacy_url, status, webhook_url, require_pkce,
-            created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            created_at, updated_at, owner_kind, products, category, platforms, icon_upload)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         app.app_id,
         app.client_key.clone(),
         app.owner_id,
@@ -54,6 +54,11 @@ pub(super) async fn insert(tx: &mut Tx, app: &App) -> Result<(), Fault> {
         app.require_pkce,
         app.created_at,
         app.updated_at,
+        app.owner_kind,
+        app.products.clone(),
+        app.category.clone(),
+        app.platforms.clone(),
+        app.icon_upload,
     )?;
     Ok(())
 }
@@ -64,7 +69,7 @@ pub(super) async fn update(tx: &mut Tx, app: &App) -> Result<(), Fault> {
         execute,
         "update apps
          set name = $2, description = $3, icon_url = $4, terms_url = $5, privacy_url = $6, status = $7, webhook_url = $8,
-             require_pkce = $9, updated_at = $10
+             require_pkce = $9, updated_at = $10, products = $11, category = $12, platforms = $13, icon_upload = $14
          where app_id = $1",
         app.app_id,
         app.name.clone(),
@@ -76,6 +81,10 @@ pub(super) async fn update(tx: &mut Tx, app: &App) -> Result<(), Fault> {
         app.webhook_url.clone(),
         app.require_pkce,
         app.updated_at,
+        app.products.clone(),
+        app.category.clone(),
+        app.platforms.clone(),
+        app.icon_upload,
     )?;
     Ok(())
 }

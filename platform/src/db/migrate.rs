@@ -6,7 +6,10 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use super::{Db, Engine};
 
 /// Version, name and text, in order. Texts that were released are never changed; a new one is added behind.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (2, "portal", include_str!("../../migrations/0002_portal.sql")),
+];
 
 /// How the schema in a store stands to this program's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

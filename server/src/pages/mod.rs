@@ -1,8 +1,11 @@
 //! The pages that people see: sign-in, consent, connections, and what is said when something is wrong.
 
+pub(crate) mod access;
 pub(crate) mod connections;
 pub(crate) mod consent;
+mod console;
 mod home;
+mod portal;
 pub(crate) mod session;
 mod sign_in;
 pub(crate) mod view;
@@ -29,7 +32,7 @@ use crate::http::{self, CallId};
 use crate::state::State;
 
 /// The routes of the pages. Forms are taken from our own pages only.
-pub(crate) fn routes() -> Router<State> {
+pub(crate) fn routes(state: &State) -> Router<State> {
     Router::new()
         .route("/", get(home::home))
         .route("/callback", get(home::callback))
@@ -38,6 +41,8 @@ pub(crate) fn routes() -> Router<State> {
         .route(view::CONSENT, post(consent::decide))
         .route(view::CONNECTIONS, get(connections::show))
         .route(view::WITHDRAW, post(connections::withdraw))
+        .merge(access::router(portal::acts(), state))
+        .merge(access::router(console::acts(), state))
         .layer(CsrfLayer::new().with_rejection_response(|_| StatusCode::FORBIDDEN.into_response()))
         .route("/assets/{name}", get(home::asset))
         .route("/avatars/{name}", get(home::avatar))

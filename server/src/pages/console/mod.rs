@@ -1,0 +1,9 @@
+//! The console: where staff review, decide and help.
+
+use super::access::Act;
+
+/// Every act of the console.
+pub(crate) fn acts() -> Vec<Act> {
+    let rooms: Vec<Vec<Act>> = vec![];
+    rooms.into_iter().flatten().collect()
+}

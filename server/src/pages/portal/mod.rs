@@ -1,0 +1,9 @@
+//! The portal: where developers register apps, apply for access, and ask for help.
+
+use super::access::Act;
+
+/// Every act of the portal.
+pub(crate) fn acts() -> Vec<Act> {
+    let rooms: Vec<Vec<Act>> = vec![];
+    rooms.into_iter().flatten().collect()
+}
