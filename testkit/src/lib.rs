@@ -8,6 +8,7 @@ pub mod page;
 pub mod person;
 pub mod postgres;
 pub mod receiver;
+pub mod visitor;
 
 use std::future::Future;
 
