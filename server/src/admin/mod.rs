@@ -52,6 +52,8 @@ enum Noun {
     /// Keys: what seals secrets and archives
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Everything that can be done in the portal and the console, and what each needs
+    Acts,
 }
 
 #[derive(Debug, Subcommand)]
@@ -250,6 +252,10 @@ impl AppFields {
 
 /// `portward admin ..`
 pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
+    if matches!(args.noun, Noun::Acts) {
+        tell(&acts(), args.json);
+        return Ok(());
+    }
     let config = Config::read(&args.config)?;
     let db = state::open_store(&config).await?;
     anyhow::ensure!(
@@ -267,15 +273,26 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
             let sealed = platform.rotate_keys(Actor::Operator).await?;
             Ok(json!({ "resealed": sealed }))
         }
+        // Told above, where no store is needed.
+        Noun::Acts => Ok(acts()),
     };
     platform.db.close().await;
-    let told = told?;
-    if args.json {
-        println!("{told:#}")
-    } else {
-        print(&told)
-    }
+    tell(&told?, args.json);
     Ok(())
+}
+
+fn tell(told: &Value, as_json: bool) {
+    if as_json {
+        println!("{told:#}");
+    } else {
+        print(told);
+    }
+}
+
+/// The routes of the portal and the console, with what their guard asks for.
+fn acts() -> Value {
+    let acts = crate::pages::acts();
+    acts.iter().map(|act| json!({ "method": act.method, "path": act.path, "what": act.what, "needs": act.needs.to_string() })).collect()
 }
 
 /// For people: a list as a table, one thing as its fields.

@@ -40,6 +40,24 @@ pub(crate) enum Needs {
     Staff(&'static [Role]),
 }
 
+impl std::fmt::Display for Needs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Anyone => f.write_str("anyone"),
+            Self::Developer => f.write_str("developer"),
+            Self::Member => f.write_str("member of the organisation"),
+            Self::Admin => f.write_str("owner or admin of the organisation"),
+            Self::Owner => f.write_str("owner of the organisation"),
+            Self::Works => f.write_str("works on the app"),
+            Self::Owns => f.write_str("owns the app"),
+            Self::Staff(roles) => {
+                let roles: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+                write!(f, "staff: {}", roles.join(", "))
+            }
+        }
+    }
+}
+
 /// All roles of staff.
 pub(crate) const ALL_STAFF: Needs = Needs::Staff(&[Role::Reviewer, Role::Support, Role::Compliance, Role::Administrator]);
 /// Who decides about apps and applications.

@@ -31,6 +31,11 @@ use crate::api::authorize::Faulty;
 use crate::http::{self, CallId};
 use crate::state::State;
 
+/// Everything that can be done in the portal and the console.
+pub(crate) fn acts() -> Vec<access::Act> {
+    portal::acts().into_iter().chain(console::acts()).collect()
+}
+
 /// The routes of the pages. Forms are taken from our own pages only.
 pub(crate) fn routes(state: &State) -> Router<State> {
     Router::new()
@@ -41,8 +46,7 @@ pub(crate) fn routes(state: &State) -> Router<State> {
         .route(view::CONSENT, post(consent::decide))
         .route(view::CONNECTIONS, get(connections::show))
         .route(view::WITHDRAW, post(connections::withdraw))
-        .merge(access::router(portal::acts(), state))
-        .merge(access::router(console::acts(), state))
+        .merge(access::router(acts(), state))
         .layer(CsrfLayer::new().with_rejection_response(|_| StatusCode::FORBIDDEN.into_response()))
         .route("/assets/{name}", get(home::asset))
         .route("/avatars/{name}", get(home::avatar))
