@@ -47,6 +47,9 @@ pub struct Tokens {
     pub strict_verifier: bool,
     /// Failures a minute of one app at the token endpoint beyond which failures are answered 429.
     pub failures_per_minute: u32,
+    /// What follows a token's kind, so that it says to which world it belongs: nothing, or `sb.` in the sandbox. Not the operator's to set.
+    #[serde(skip)]
+    pub mark: &'static str,
 }
 
 /// A set of token lifetimes (contract 3.4).
@@ -70,6 +73,7 @@ impl Default for Tokens {
             refresh_grace: Span::seconds(0),
             strict_verifier: false,
             failures_per_minute: 100,
+            mark: "",
         }
     }
 }
@@ -83,6 +87,11 @@ impl Tokens {
     /// How long a refresh token lives.
     pub fn refresh(&self) -> Duration {
         self.refresh.unwrap_or(if self.preset == Preset::Classic { Span::days(365) } else { Span::days(180) }).0
+    }
+
+    /// What a token of a kind begins with: `act.`, or `act.sb.` in the sandbox. What follows holds no point, so neither can be taken for the other.
+    pub fn prefix(&self, kind: &str) -> String {
+        format!("{kind}.{}", self.mark)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Apps: who may ask. Their credentials, redirect URIs, scopes and status.
 
+mod mirror;
 mod redirect;
 mod rows;
 
@@ -14,6 +15,7 @@ use crate::db::{Tx, words};
 use crate::quotas::RequestType;
 use crate::{Fault, Platform};
 
+pub use mirror::mirror;
 pub use redirect::{BadRedirect, RedirectUri};
 pub use rows::{by_client_key, by_id, list, overrides, redirects, scopes};
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub struct Db {
     engine: Engine,
     /// Counts the commits that brought jobs; runners watch it.
     wake: Arc<watch::Sender<u64>>,
+    /// The channel on which this store's processes tell each other of jobs.
+    channel: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,10 +57,24 @@ pub enum OpenError {
 impl Db {
     /// Opens `sqlite:PATH` (made when absent) or `postgres://..`. `connections` bounds the pool.
     pub async fn open(url: &str, connections: u32) -> Result<Self, OpenError> {
+        Self::open_in(url, None, connections).await
+    }
+
+    /// As [`Db::open`]; on PostgreSQL in a schema of its own, made when absent, so that nothing of another store in the same database has a name
+    /// here. SQLite's stores are files, and apart anyway.
+    pub async fn open_apart(url: &str, schema: &'static str, connections: u32) -> Result<Self, OpenError> {
+        Self::open_in(url, Some(schema), connections).await
+    }
+
+    async fn open_in(url: &str, schema: Option<&'static str>, connections: u32) -> Result<Self, OpenError> {
         let engine = if let Some(path) = url.strip_prefix("sqlite:") {
             Self::open_sqlite(Path::new(path.trim_start_matches("//")), connections).await?
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url)?.application_name("portward");
+            let mut options = PgConnectOptions::from_str(url)?.application_name("portward");
+            if let Some(schema) = schema {
+                make_schema(&options, schema).await?;
+                options = options.options([("search_path", schema)]);
+            }
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(Duration::from_secs(10))
@@ -68,7 +84,8 @@ impl Db {
         } else {
             return Err(OpenError::Unknown);
         };
-        Ok(Self { engine, wake: Arc::new(watch::Sender::new(0)) })
+        let channel = schema.map_or_else(|| CHANNEL.into(), |schema| format!("{CHANNEL}_{schema}").into());
+        Ok(Self { engine, wake: Arc::new(watch::Sender::new(0)), channel })
     }
 
     async fn open_sqlite(path: &Path, connections: u32) -> Result<Engine, sqlx::Error> {
@@ -97,7 +114,7 @@ impl Db {
             Engine::Sqlite { write, .. } => Kind::Sqlite(write.begin_with("begin immediate").await?),
             Engine::Postgres(pool) => Kind::Postgres(pool.begin().await?),
         };
-        Ok(Tx { kind, wakes: false, wake: Arc::clone(&self.wake) })
+        Ok(Tx { kind, wakes: false, wake: Arc::clone(&self.wake), channel: Arc::clone(&self.channel) })
     }
 
     /// A connection for reading, each statement by itself.
@@ -106,7 +123,7 @@ impl Db {
             Engine::Sqlite { read, .. } => Kind::SqliteRead(read.acquire().await?),
             Engine::Postgres(pool) => Kind::PostgresRead(pool.acquire().await?),
         };
-        Ok(Tx { kind, wakes: false, wake: Arc::clone(&self.wake) })
+        Ok(Tx { kind, wakes: false, wake: Arc::clone(&self.wake), channel: Arc::clone(&self.channel) })
     }
 
     /// `sqlite` or `postgres`.
@@ -128,7 +145,7 @@ impl Db {
         while !stop.is_cancelled() {
             let heard = async {
                 let mut listener = PgListener::connect_with(pool).await?;
-                listener.listen(CHANNEL).await?;
+                listener.listen(&self.channel).await?;
                 loop {
                     listener.recv().await?;
                     self.wake.send_modify(|count| *count += 1);
@@ -157,6 +174,21 @@ impl Db {
     }
 }
 
+/// Makes a schema. It is looked for first: who may use one need not be allowed to make one; and of two programs at once the slower finds it made.
+async fn make_schema(options: &PgConnectOptions, schema: &'static str) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let there = "select count(*) from pg_namespace where nspname = $1";
+    let count: i64 = sqlx::query_scalar(there).bind(schema).fetch_one(&mut connection).await?;
+    if count == 0 {
+        let made = sqlx::query(AssertSqlSafe(format!("create schema {schema}"))).execute(&mut connection).await;
+        let count: i64 = sqlx::query_scalar(there).bind(schema).fetch_one(&mut connection).await?;
+        if count == 0 {
+            made?;
+        }
+    }
+    connection.close().await
+}
+
 /// One transaction, or one connection for reading. Dropped without `commit`, it changes nothing.
 #[derive(Debug)]
 pub struct Tx {
@@ -164,6 +196,7 @@ pub struct Tx {
     /// Whether a job was enqueued.
     wakes: bool,
     wake: Arc<watch::Sender<u64>>,
+    channel: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -199,7 +232,7 @@ impl Tx {
         if self.wakes
             && let Kind::Postgres(tx) = &mut self.kind
         {
-            sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(&mut **tx).await?;
+            sqlx::query("select pg_notify($1, '')").bind(&*self.channel).execute(&mut **tx).await?;
         }
         match self.kind {
             Kind::Sqlite(tx) => tx.commit().await?,

@@ -275,8 +275,8 @@ async fn issue(
 ) -> Result<TokenAnswer, Fault> {
     let grant = rows::by_id(tx, grant_id).await?.ok_or_else(|| Fault::Row(format!("grant {grant_id} is gone")))?;
     let scope = unspent(tx, grant_id).await?;
-    let access_token = platform.random.token("act.");
-    let refresh_token = platform.random.token("rft.");
+    let access_token = platform.random.token(&platform.settings.tokens.prefix("act"));
+    let refresh_token = platform.random.token(&platform.settings.tokens.prefix("rft"));
     let access_until = now + platform.settings.tokens.access();
     rows::insert_token(tx, ids::hash(&access_token), TokenKind::Access, app_id, Some(grant_id), now, access_until).await?;
     rows::insert_token(tx, ids::hash(&refresh_token), TokenKind::Refresh, app_id, Some(grant_id), now, refresh_until).await?;
@@ -303,7 +303,7 @@ pub async fn unspent(tx: &mut Tx, grant_id: i64) -> Result<ScopeSet, Fault> {
 /// A token for the app itself (contract 3.3).
 pub async fn client_token(platform: &Platform, app_id: i64) -> Result<ClientTokenAnswer, Fault> {
     let now = platform.now();
-    let token = platform.random.token("clt.");
+    let token = platform.random.token(&platform.settings.tokens.prefix("clt"));
     // Two hours by either preset.
     let until = now + std::time::Duration::from_secs(7200);
     let mut tx = platform.db.begin().await?;
