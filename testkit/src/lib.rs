@@ -4,6 +4,7 @@
 //! Everything here panics when it cannot do its work: in a test that is the clearest way to say so.
 
 pub mod dev;
+pub mod mail;
 pub mod page;
 pub mod person;
 pub mod postgres;
