@@ -4,6 +4,7 @@
 //! take the [`Platform`], which holds time, randomness and the store as values; a test builds one by hand.
 
 pub mod accounts;
+pub mod applications;
 pub mod apps;
 pub mod audit;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod vault;
 pub mod webhooks;
 
 mod housekeeping;
+mod password;
 mod pause;
 
 use std::path::PathBuf;

@@ -1,8 +1,14 @@
 //! What the operator can set about the rules, with defaults and their reasons. `portward.toml` holds these sections.
 
+mod accounts;
+mod review;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
+
+pub use accounts::Accounts;
+pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 
 use crate::regions;
 
@@ -20,6 +26,10 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Sign-in of people.
     pub sign_in: SignIn,
+    /// Sign-in of developers and staff.
+    pub accounts: Accounts,
+    /// Review of applications.
+    pub review: Review,
     /// Calls to apps.
     pub webhooks: Webhooks,
     /// The queue.

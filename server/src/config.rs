@@ -11,6 +11,8 @@ use platform::settings::{self, Settings};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
+use crate::sandbox::{self, SandboxConfig};
+
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,11 +27,14 @@ pub(crate) struct Config {
     pub(crate) brand: Brand,
     pub(crate) log: Log,
     pub(crate) user_info: UserInfo,
+    pub(crate) sandbox: SandboxConfig,
     tokens: settings::Tokens,
     requests: settings::Requests,
     eligibility: settings::Eligibility,
     quotas: settings::Quotas,
     sign_in: settings::SignIn,
+    pub(crate) accounts: settings::Accounts,
+    review: settings::Review,
     webhooks: settings::Webhooks,
     jobs: settings::Jobs,
     retention: settings::Retention,
@@ -215,6 +220,7 @@ impl Config {
             let known = crate::pages::view::brand_css(accent).is_some();
             anyhow::ensure!(known, "brand.accent {accent:?} is not a colour: write one such as #0a6a6e");
         }
+        self.review.is_sound().map_err(anyhow::Error::msg)?;
         EnvFilter::try_new(&self.log.level).with_context(|| format!("log.level {:?}", self.log.level))?;
         Ok(())
     }
@@ -227,10 +233,39 @@ impl Config {
             eligibility: self.eligibility.clone(),
             quotas: self.quotas.clone(),
             sign_in: self.sign_in.clone(),
+            accounts: self.accounts.clone(),
+            review: self.review.clone(),
             webhooks: self.webhooks.clone(),
             jobs: self.jobs.clone(),
             retention: self.retention.clone(),
         }
+    }
+
+    /// The configuration of the sandbox: as this one, with a folder of its own and nothing that points elsewhere. `None` if it is switched off.
+    pub(crate) fn of_sandbox(&self) -> anyhow::Result<Option<Self>> {
+        if !self.sandbox.enabled {
+            return Ok(None);
+        }
+        let url = self.store_url()?;
+        let url = if url.starts_with("sqlite:") { Store::default().url } else { url };
+        // Fewer connections: the operator's database is not to give as many to what is made up.
+        let connections = (self.store.connections / 2).max(4);
+        let mut own = Self {
+            folder: self.path(self.sandbox.folder()),
+            store: Store { url, url_file: None, connections, migrate: self.store.migrate },
+            vault: Folder::default(),
+            scratch: Folder::default(),
+            keys: KeyFile::default(),
+            catalog: CatalogFile::default(),
+            ..self.clone()
+        };
+        own.tokens.mark = sandbox::TOKEN_MARK;
+        // Some of its people live where data can be asked for and some do not, whatever the operator serves.
+        own.eligibility.regions = settings::Eligibility::default().regions;
+        own.jobs.exports = 1;
+        own.jobs.deliveries = own.jobs.deliveries.clamp(1, 2);
+        own.sandbox.enabled = false;
+        Ok(Some(own))
     }
 
     /// Writes down what makes this gateway another than the default, so that `portward admin --config` finds the same one.
@@ -238,11 +273,12 @@ impl Config {
         let text = |text: &str| serde_json::Value::from(text).to_string();
         let allow: Vec<String> = self.webhooks.allow.iter().map(|entry| text(entry)).collect();
         let toml = format!(
-            "# Written by portward at each start.\n[server]\npublic_url = {}\n[catalog]\nfile = {}\n[brand]\nname = {}\n[webhooks]\nallow = [{}]\n",
+            "# Written by portward at each start.\n[server]\npublic_url = {}\n[catalog]\nfile = {}\n[brand]\nname = {}\n[webhooks]\nallow = [{}]\n[accounts]\nstaff_second_factor = {}\n",
             text(base_url),
             text(&self.catalog_file().display().to_string()),
             text(&self.brand.name),
             allow.join(", "),
+            self.accounts.staff_second_factor,
         );
         Ok(std::fs::write(self.folder.join("portward.toml"), toml)?)
     }

@@ -70,6 +70,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     config.server.listen = free(config.server.listen).await?;
     config.server.ops_listen = free(config.server.ops_listen).await?;
     config.brand.name = if args.catalog.is_some() { "Your platform".into() } else { seed::BRAND.into() };
+    config.accounts.staff_second_factor = false;
     config.allow_webhooks_to(&["127.0.0.0/8", "::1", "localhost"]);
 
     tell.title("Portward: an app asks, a person agrees, the archive is built and downloaded");

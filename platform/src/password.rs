@@ -1,8 +1,9 @@
-//! Passwords: argon2id, checked a few at a time, in memory that is given back.
+//! Passwords of people and of accounts: argon2id, checked a few at a time, in memory that is given back.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
 use crate::Fault;
 use crate::ids::Random;
@@ -13,10 +14,14 @@ const MEMORY_KIB: u32 = 19_456;
 const LENGTH: usize = 32;
 
 /// The hash of a password that nobody knows, checked for unknown names, so that they take as long as wrong passwords.
-pub(super) const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$Yp1S5jv0Cq1uWZpXxQ0yq0m2rC3V4w5E6T7Y8U9I0O8";
+pub(crate) const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$Yp1S5jv0Cq1uWZpXxQ0yq0m2rC3V4w5E6T7Y8U9I0O8";
+
+/// Passwords are slow to check by design; no more of them at once than this, so that sign-in cannot take all the processors and memory.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// Hashes a password with a salt of its own.
-pub(super) async fn hash(random: Random, password: String) -> Result<String, Fault> {
+pub(crate) async fn hash(random: Random, password: String) -> Result<String, Fault> {
+    let _permit = AT_ONCE.acquire().await;
     let hashed = tokio::task::spawn_blocking(move || -> Result<String, Fault> {
         let fault = |cause: String| Fault::Password(cause);
         let params = Params::new(MEMORY_KIB, 2, 1, Some(LENGTH)).map_err(|cause| fault(cause.to_string()))?;
@@ -35,7 +40,8 @@ pub(super) async fn hash(random: Random, password: String) -> Result<String, Fau
 }
 
 /// Whether a password is the one of a hash.
-pub(super) async fn matches(hash: String, password: String) -> bool {
+pub(crate) async fn matches(hash: String, password: String) -> bool {
+    let _permit = AT_ONCE.acquire().await;
     let checked = tokio::task::spawn_blocking(move || {
         let hash = PasswordHash::new(&hash).ok()?;
         let params = Params::try_from(&hash).ok()?;
