@@ -64,17 +64,36 @@ create table links (
 create index links_by_end on links (expires_at);
 create index links_by_about on links (purpose, about_id);
 
--- A sign-in at the operator's OpenID provider that is under way.
+-- A sign-in at the operator's OpenID provider that is under way. Its row is deleted by the callback that answers it.
 create table provider_logins (
   state_hash {bytes} primary key,
+  -- people or staff.
   realm text not null,
+  -- The browser that began it, by its cookie.
+  browser_hash {bytes} not null,
   nonce text not null,
   verifier_sealed {bytes} not null,
+  -- Whether the provider was asked to have them prove again who they are.
+  fresh boolean not null,
   next text not null,
   created_at bigint not null,
   expires_at bigint not null
 );
 create index provider_logins_by_end on provider_logins (expires_at);
+
+-- Who the operator's provider says a person is: a hash of issuer and subject identifier. It outlives their deletion, so that they stay deleted.
+alter table people add column provider_key {bytes};
+create unique index people_by_provider on people (provider_key) where provider_key is not null;
+
+-- Sessions of people can be listed and ended, and know when somebody last proved who they are. Those from before do not: all sign in anew.
+delete from sessions;
+alter table sessions add column session_id bigint not null default 0;
+alter table sessions add column agent text not null default '';
+alter table sessions add column fresh_at bigint not null default 0;
+alter table sessions add column seen_at bigint not null default 0;
+-- Sealed, for the logout at the operator's provider.
+alter table sessions add column id_token {bytes};
+create unique index sessions_by_id on sessions (session_id);
 
 create table organisations (
   organisation_id bigint primary key,
@@ -235,11 +254,18 @@ create table applications (
   reopened_from text,
   escalated_at bigint,
   decided_at bigint,
-  ended_at bigint
+  ended_at bigint,
+  -- What the rules promise, said once more where nothing passes by.
+  check ((ended_at is not null)
+    = (state in ('approved', 'approved_with_conditions', 'rejected', 'withdrawn', 'expired', 'revoked'))),
+  check ((stopped_at is not null) = (state in ('needs_info', 'reopened'))),
+  check ((submitted_at is not null) = (due_at is not null)),
+  check (submissions > 0 or state in ('draft', 'withdrawn', 'expired'))
 );
 create index applications_by_app on applications (app_id, created_at);
-create index applications_queue on applications (state, due_at, application_id);
-create index applications_assigned on applications (assigned_to, state, due_at);
+create index applications_queue on applications (due_at, application_id) where ended_at is null;
+create index applications_ended on applications (ended_at, application_id) where ended_at is not null;
+create index applications_assigned on applications (assigned_to, due_at) where ended_at is null;
 create unique index applications_open on applications (app_id) where ended_at is null;
 
 -- Each submission as it was: nobody can change what was decided about.
