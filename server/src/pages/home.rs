@@ -12,6 +12,7 @@ use crate::http::CallId;
 use crate::state::State;
 
 const STYLES: &str = include_str!("../../assets/portward.css");
+const PORTAL_STYLES: &str = include_str!("../../assets/portal.css");
 const FAVICON: &str = include_str!("../../assets/favicon.svg");
 
 /// `GET /`
@@ -61,6 +62,7 @@ pub(super) async fn avatar(With(state): With<State>, id: CallId, Path(name): Pat
 pub(super) async fn asset(With(state): With<State>, id: CallId, Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "portward.css" => ("text/css; charset=utf-8", STYLES.to_owned()),
+        "portal.css" => ("text/css; charset=utf-8", PORTAL_STYLES.to_owned()),
         "brand.css" => ("text/css; charset=utf-8", view::brand_css(&state.accent).unwrap_or_default()),
         "favicon.svg" => ("image/svg+xml", FAVICON.to_owned()),
         _ => return Page::new(&state, &id).problem(StatusCode::NOT_FOUND),

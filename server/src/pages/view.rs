@@ -40,7 +40,7 @@ pub(crate) struct Brand {
 }
 
 impl Brand {
-    fn face(&self) -> Face<'_> {
+    pub(crate) fn face(&self) -> Face<'_> {
         Face { tone: "own".to_owned(), ..Face::new(&self.name, self.logo_url.as_deref()) }
     }
 
@@ -453,9 +453,9 @@ pub(crate) struct CallbackPage {
 }
 
 /// An icon, or the letters that stand in for one.
-#[derive(Template)]
+#[derive(Debug, Template)]
 #[template(path = "face.html")]
-struct Face<'a> {
+pub(crate) struct Face<'a> {
     image: Option<&'a str>,
     letters: String,
     /// A number, or `own` for the operator's accent.
@@ -465,7 +465,7 @@ struct Face<'a> {
 impl askama::filters::HtmlSafe for Face<'_> {}
 
 impl<'a> Face<'a> {
-    fn new(name: &str, image: Option<&'a str>) -> Face<'a> {
+    pub(crate) fn new(name: &str, image: Option<&'a str>) -> Face<'a> {
         Face { image: image.and_then(safe_image), letters: monogram(name), tone: tone(name).to_string() }
     }
 }
