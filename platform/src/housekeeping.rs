@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
-use crate::{Fault, Platform, grants, requests, vault};
+use crate::{Fault, Platform, grants, notices, requests, uploads, vault};
 
 /// What is done, and how often.
 pub(crate) fn schedules() -> [(&'static str, Duration, Job); 3] {
@@ -40,7 +40,7 @@ pub(crate) async fn sweep(platform: &Platform) -> Result<(), Fault> {
     if swept > 0 {
         tracing::info!(swept, "deleted objects that no archive names");
     }
-    Ok(())
+    uploads::sweep(platform).await
 }
 
 /// An object of ours that no archive names and that no running attempt may be about to name. The attempt is looked at first: one that ends
@@ -60,7 +60,7 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
     let kept = &platform.settings.retention;
     let requests = requests::forget(platform).await?;
     let grants = grants::forget(platform).await?;
-    let mut rest = 0;
+    let mut rest = notices::forget(platform, now - kept.notices.0).await?;
     for (statement, before) in [
         (
             "delete from deliveries where created_at <= $1 and (delivered_at is not null or given_up_at is not null)",

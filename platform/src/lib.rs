@@ -16,12 +16,14 @@ pub mod ids;
 pub mod jobs;
 pub mod keys;
 pub mod links;
+pub mod notices;
 pub mod organisations;
 pub mod people;
 pub mod quotas;
 pub mod regions;
 pub mod requests;
 pub mod settings;
+pub mod uploads;
 pub mod vault;
 pub mod webhooks;
 
@@ -59,10 +61,14 @@ pub struct Platform {
     pub settings: Settings,
     /// The way out to apps' webhook addresses.
     pub outbound: webhooks::Outbound,
+    /// The way out for mail.
+    pub mail: notices::Mail,
     /// Where archives are put together. Nothing in it has a name for longer than it takes to open it.
     pub scratch: PathBuf,
     /// How far the exports running in this process have come.
     pub progress: export::Running,
+    /// What reads the PDFs that outsiders hand in.
+    pub inspector: uploads::Inspector,
 }
 
 impl std::fmt::Debug for Platform {
@@ -84,8 +90,10 @@ impl Platform {
         // First under the key that is newest so far: an earlier rotation may have been cut off, and old keys are dropped below.
         apps::reseal(self).await?;
         vault::reseal(self).await?;
+        uploads::reseal(self).await?;
+        notices::reseal(self).await?;
         self.keys.rotate(now)?;
-        let sealed = apps::reseal(self).await? + vault::reseal(self).await?;
+        let sealed = apps::reseal(self).await? + vault::reseal(self).await? + uploads::reseal(self).await? + notices::reseal(self).await?;
         let mut tx = self.db.begin().await?;
         audit::Entry::new(actor, "keys.rotated").write(&mut tx, &self.random, now).await?;
         tx.commit().await?;

@@ -1,16 +1,22 @@
 //! What the operator can set about the rules, with defaults and their reasons. `portward.toml` holds these sections.
 
 mod accounts;
+mod uploads;
 mod review;
+
+mod mail;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
 pub use accounts::Accounts;
+pub use uploads::Uploads;
 pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 
 use crate::regions;
+
+pub use mail::{Mail, MailTls, Secret, Site};
 
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,6 +42,13 @@ pub struct Settings {
     pub jobs: Jobs,
     /// How long things are kept.
     pub retention: Retention,
+    /// The way out for mail.
+    pub mail: Mail,
+    /// How others reach us; not set by the operator here, but filled at the start.
+    #[serde(skip)]
+    pub site: Site,
+    /// Files that outsiders hand in.
+    pub uploads: Uploads,
 }
 
 /// `[tokens]`
@@ -244,6 +257,8 @@ pub struct Retention {
     pub grants: Span,
     /// Deliveries.
     pub deliveries: Span,
+    /// Mails: to whom and when; what they said is erased when they are sent.
+    pub notices: Span,
     /// Jobs that were given up.
     pub dead_jobs: Span,
     /// The audit record.
@@ -258,6 +273,7 @@ impl Default for Retention {
             requests: Span::days(400),
             grants: Span::days(400),
             deliveries: Span::days(30),
+            notices: Span::days(90),
             dead_jobs: Span::days(30),
             audit: Span::days(3 * 365),
             orphans: Span::hours(1),

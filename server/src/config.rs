@@ -38,6 +38,8 @@ pub(crate) struct Config {
     webhooks: settings::Webhooks,
     jobs: settings::Jobs,
     retention: settings::Retention,
+    pub(crate) mail: settings::Mail,
+    uploads: settings::Uploads,
     /// Relative paths begin at the folder of the file.
     #[serde(skip)]
     pub(crate) folder: PathBuf,
@@ -238,6 +240,9 @@ impl Config {
             webhooks: self.webhooks.clone(),
             jobs: self.jobs.clone(),
             retention: self.retention.clone(),
+            mail: self.mail.clone(),
+            site: settings::Site { base_url: self.base_url(), brand: self.brand.name.clone() },
+            uploads: self.uploads.clone(),
         }
     }
 
@@ -266,6 +271,16 @@ impl Config {
         own.jobs.deliveries = own.jobs.deliveries.clamp(1, 2);
         own.sandbox.enabled = false;
         Ok(Some(own))
+    }
+
+    /// How others reach us, without a slash at the end: as the operator says, or the address at which we listen.
+    pub(crate) fn base_url(&self) -> String {
+        let listen = self.server.listen;
+        // Nobody can call "any address" back; an IPv6 address needs its brackets, which `SocketAddr` writes.
+        let host = if listen.ip().is_unspecified() { format!("localhost:{}", listen.port()) } else { listen.to_string() };
+        let scheme = if self.tls.cert.is_some() { "https" } else { "http" };
+        let url = self.server.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
+        url.trim_end_matches('/').to_owned()
     }
 
     /// Writes down what makes this gateway another than the default, so that `portward admin --config` finds the same one.

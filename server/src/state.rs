@@ -8,10 +8,11 @@ use archive::catalogue::Catalogue;
 use archive::source::Sources;
 use platform::failures::Failures;
 use platform::people::{Directory, SignIn};
-use platform::{Clock, Db, Platform, Random, keys, quotas, vault, webhooks};
+use platform::{Clock, Db, Platform, Random, keys, notices, quotas, vault, webhooks};
 
 use crate::config::Config;
 use crate::pages::view;
+use crate::worlds::World;
 
 /// Handlers hold it by a cheap clone.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) user_info_strict: bool,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) limits: Limits,
+    pub(crate) world: World,
 }
 
 /// Limits on failures.
@@ -51,7 +53,7 @@ impl std::ops::Deref for State {
 }
 
 impl State {
-    pub(crate) fn new(config: &Config, platform: Arc<Platform>, base_url: String, banner: Option<String>) -> Self {
+    pub(crate) fn new(config: &Config, platform: Arc<Platform>, base_url: String, banner: Option<String>, world: World) -> Self {
         let sign_in = &platform.settings.sign_in;
         let window = sign_in.window.0;
         let limits = Limits {
@@ -76,7 +78,13 @@ impl State {
             user_info_strict: config.user_info.strict,
             trusted_proxies: config.server.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             limits,
+            world,
         }))
+    }
+
+    /// A path of a person's page, as it is in this world.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.world.root())
     }
 
     /// Whether people reach us over TLS, so that cookies can be kept to it.
@@ -87,11 +95,22 @@ impl State {
 
 /// Opens the metadata store, as `store.url` says.
 pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Db> {
+    let url = store_url(config)?;
+    Ok(Db::open(&url, config.store.connections).await?)
+}
+
+/// As [`open_store`], apart from other stores in the same database.
+pub(crate) async fn open_store_apart(config: &Config, schema: &'static str) -> anyhow::Result<Db> {
+    let url = store_url(config)?;
+    Ok(Db::open_apart(&url, schema, config.store.connections).await?)
+}
+
+fn store_url(config: &Config) -> anyhow::Result<String> {
     let url = config.store_url()?;
     if let Some(folder) = url.strip_prefix("sqlite:").map(std::path::Path::new).and_then(std::path::Path::parent) {
         std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     }
-    Ok(Db::open(&url, config.store.connections).await?)
+    Ok(url)
 }
 
 /// Builds the platform from the configuration, on a store whose schema is as it should be.
@@ -110,6 +129,8 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
     std::fs::create_dir_all(&scratch).with_context(|| format!("the scratch folder {}", scratch.display()))?;
     let settings = config.settings();
     let outbound = webhooks::Outbound::new(&settings.webhooks)?;
+    let inspector = crate::inspect::inspector(&settings)?;
+    let mail = notices::Mail::open(&settings.mail, &config.folder)?;
     Ok(Platform {
         db,
         clock,
@@ -120,8 +141,10 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
         sources: Arc::new(sources),
         quotas: quotas::Quotas::default(),
         settings,
+        mail,
         outbound,
         scratch,
         progress: platform::export::Running::default(),
+        inspector,
     })
 }

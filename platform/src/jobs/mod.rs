@@ -32,6 +32,11 @@ pub enum Job {
         /// Which delivery.
         delivery_id: i64,
     },
+    /// Send a mail.
+    Mail {
+        /// Which notice.
+        notice_id: i64,
+    },
     /// Delete an object from the vault.
     DeleteObject {
         /// Its name.
@@ -52,6 +57,8 @@ words! {
         Export = "export",
         /// Webhook calls.
         Deliver = "deliver",
+        /// Mails.
+        Mail = "mail",
         /// Housekeeping.
         Keep = "keep",
     }
@@ -62,6 +69,7 @@ impl Job {
         match self {
             Self::Export { .. } => Lane::Export,
             Self::Deliver { .. } => Lane::Deliver,
+            Self::Mail { .. } => Lane::Mail,
             _ => Lane::Keep,
         }
     }
@@ -71,6 +79,7 @@ impl Job {
         match self {
             Self::Export { request_id } => format!("export {request_id}"),
             Self::Deliver { delivery_id } => format!("deliver {delivery_id}"),
+            Self::Mail { notice_id } => format!("mail {notice_id}"),
             Self::DeleteObject { object } => format!("delete {object}"),
             Self::Expire => "expire".into(),
             Self::Sweep => "sweep".into(),
@@ -83,6 +92,7 @@ impl Job {
             Self::Export { .. } => platform.settings.requests.attempts.max(1),
             // Bounded by its age.
             Self::Deliver { .. } => 1000,
+            Self::Mail { .. } => 10_000,
             Self::DeleteObject { .. } => 100,
             Self::Expire | Self::Sweep | Self::Forget => 5,
         }

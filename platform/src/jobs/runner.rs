@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::rows::{self, JobRow};
 use super::{Attempt, Job, Lane, Outcome, backoff};
-use crate::{Fault, Platform, export, housekeeping, requests, webhooks};
+use crate::{Fault, Platform, export, housekeeping, notices, requests, webhooks};
 
 /// Works until it is told to stop; then lets running jobs end for as long as the settings say, and hands back the rest.
 pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
@@ -17,7 +17,7 @@ pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     let running = TaskTracker::new();
     let hard = CancellationToken::new();
     let settings = &platform.settings.jobs;
-    let lanes = [(Lane::Export, settings.exports), (Lane::Deliver, settings.deliveries), (Lane::Keep, 2)];
+    let lanes = [(Lane::Export, settings.exports), (Lane::Deliver, settings.deliveries), (Lane::Mail, platform.settings.mail.at_once), (Lane::Keep, 2)];
     let loops = TaskTracker::new();
     for (lane, width) in lanes {
         let lane = LaneLoop {
@@ -166,6 +166,7 @@ async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> O
         match task {
             Job::Export { request_id } => export::run(&inner, request_id, &go).await,
             Job::Deliver { delivery_id } => webhooks::deliver(&inner, delivery_id).await,
+            Job::Mail { notice_id } => notices::deliver(&inner, notice_id).await,
             Job::DeleteObject { object } => inner.vault.delete(&object).await.map(|()| Outcome::Done),
             Job::Expire => housekeeping::expire(&inner).await.map(|()| Outcome::Done),
             Job::Sweep => housekeeping::sweep(&inner).await.map(|()| Outcome::Done),

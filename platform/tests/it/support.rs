@@ -510,8 +510,10 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
         quotas: quotas::Quotas::default(),
         outbound: webhooks::Outbound::new(&settings.webhooks).unwrap(),
         settings,
+        mail: platform::notices::Mail::Memory(platform::notices::Outbox::default()),
         scratch,
         progress: platform::export::Running::default(),
+        inspector: platform::uploads::Inspector::in_process(),
     }
 }
 
