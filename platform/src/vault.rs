@@ -85,15 +85,9 @@ pub struct ArchiveRow {
 }
 
 impl ArchiveRow {
-    fn purpose(object: &str) -> String {
-        format!("archive {object}")
-    }
-
     /// Opens the key.
     pub fn key(&self, platform: &Platform) -> Result<ObjectKey, Fault> {
-        let bytes = platform.keys.unseal(&Self::purpose(&self.object), &self.sealed_key)?;
-        let bytes = bytes.as_slice().try_into().map_err(|_| Fault::Row("an archive's key".into()))?;
-        Ok(ObjectKey(Zeroizing::new(bytes)))
+        open_key(platform, &self.object, &self.sealed_key)
     }
 
     /// Plain bytes.
@@ -107,11 +101,29 @@ impl ArchiveRow {
     }
 }
 
+fn purpose(object: &str) -> String {
+    format!("archive {object}")
+}
+
 /// Makes a key for an object and seals it by the operator's.
 pub(crate) fn new_key(platform: &Platform, object: &str) -> Result<(ObjectKey, Vec<u8>), Fault> {
     let key = ObjectKey(Zeroizing::new(platform.random.bytes()));
-    let sealed = platform.keys.seal(&ArchiveRow::purpose(object), &*key.0)?;
+    let sealed = platform.keys.seal(&purpose(object), &*key.0)?;
     Ok((key, sealed))
+}
+
+/// Opens the key of an object.
+pub(crate) fn open_key(platform: &Platform, object: &str, sealed: &[u8]) -> Result<ObjectKey, Fault> {
+    let bytes = platform.keys.unseal(&purpose(object), sealed)?;
+    let bytes = bytes.as_slice().try_into().map_err(|_| Fault::Row("an object's key".into()))?;
+    Ok(ObjectKey(Zeroizing::new(bytes)))
+}
+
+/// Seals the key of an object anew under the operator's newest.
+pub(crate) fn reseal_key(platform: &Platform, object: &str, sealed: &[u8]) -> Result<Vec<u8>, Fault> {
+    let purpose = purpose(object);
+    let key = platform.keys.unseal(&purpose, sealed)?;
+    Ok(platform.keys.seal(&purpose, &key)?)
 }
 
 impl ObjectKey {
@@ -188,7 +200,7 @@ impl Vault {
         key: &ObjectKey,
         size: u64,
         range: Range<u64>,
-    ) -> impl Stream<Item = Result<Bytes, Fault>> + Send + 'static {
+    ) -> impl Stream<Item = Result<Bytes, Fault>> + Send + 'static + use<> {
         let store = Arc::clone(&self.store);
         let path = object_store::path::Path::from(object);
         let stream = Arc::new(key.stream());
@@ -257,13 +269,16 @@ fn clean_folder(folder: &Path, before: Millis) -> Result<u64, Fault> {
     for request in std::fs::read_dir(folder)? {
         let request = request?;
         let whose = request.file_name().to_string_lossy().into_owned();
-        if !request.file_type()?.is_dir() || whose.parse::<i64>().is_err() {
+        let uploads = whose == "uploads";
+        if !request.file_type()?.is_dir() || (whose.parse::<i64>().is_err() && !uploads) {
             continue;
         }
         for entry in std::fs::read_dir(request.path())? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let ours = name.split_once('#').is_some_and(|(object, _)| parse_name(&format!("{whose}/{object}")).is_some());
+            let ours = name
+                .split_once('#')
+                .is_some_and(|(object, _)| parse_name(&format!("{whose}/{object}")).is_some() || uploads && object.len() > 36);
             // A write that ends meanwhile renames it: then it is gone, and that is fine.
             let Ok(changed) = entry.metadata().and_then(|data| data.modified()) else { continue };
             let changed = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -293,9 +308,7 @@ pub(crate) async fn reseal(platform: &Platform) -> Result<u64, Fault> {
     let mut done = 0;
     for archive in sql!(tx, all ArchiveRow, "select * from archives")? {
         if !platform.keys.is_current(&archive.sealed_key) {
-            let purpose = ArchiveRow::purpose(&archive.object);
-            let key = platform.keys.unseal(&purpose, &archive.sealed_key)?;
-            let sealed = platform.keys.seal(&purpose, &key)?;
+            let sealed = reseal_key(platform, &archive.object, &archive.sealed_key)?;
             sql!(tx, execute, "update archives set sealed_key = $2 where request_id = $1", archive.request_id, sealed)?;
             done += 1;
         }

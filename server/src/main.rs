@@ -6,10 +6,13 @@ mod check;
 mod config;
 mod demo;
 mod http;
+mod inspect;
 mod pages;
 mod run;
+mod sandbox;
 mod serve;
 mod state;
+mod worlds;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +45,9 @@ enum Command {
     Check(ConfigArgs),
     /// Look at and change what the gateway knows
     Admin(admin::AdminArgs),
+    /// Read a PDF from standard input within limits; for our own use
+    #[command(hide = true)]
+    InspectPdf,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -53,6 +59,10 @@ struct ConfigArgs {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::InspectPdf) {
+        // Before there are threads, which would count against its limits.
+        return inspect::inspect_pdf();
+    }
     // Every connection out and in uses this one provider; it must be there before the first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -72,6 +82,7 @@ fn main() -> ExitCode {
             Command::Migrate(args) => run::migrate(&args.config).await,
             Command::Check(args) => check::check(&args.config).await,
             Command::Admin(args) => admin::admin(args).await,
+            Command::InspectPdf => Ok(()),
         }
     });
     // Threads that still read a database or a file must not hold up the end.

@@ -31,6 +31,11 @@ impl Params {
         Ok(Self(pairs))
     }
 
+    /// What was read elsewhere, such as the text fields of a form with files.
+    pub(crate) fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
     /// The value of a name; an empty one counts as absent.
     pub(crate) fn get(&self, name: &'static str) -> Result<Option<&str>, BadParams> {
         let mut found = self.0.iter().filter(|(held, _)| held == name);

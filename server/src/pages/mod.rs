@@ -10,6 +10,7 @@ pub(crate) mod parts;
 mod portal;
 pub(crate) mod session;
 mod sign_in;
+pub(crate) mod upload;
 pub(crate) mod view;
 
 use std::sync::Arc;
@@ -41,6 +42,15 @@ pub(crate) fn acts() -> Vec<access::Act> {
 /// The routes of the pages. Forms are taken from our own pages only.
 pub(crate) fn routes(state: &State) -> Router<State> {
     Router::new()
+        .merge(access::router(acts(), state))
+        .layer(csrf())
+        .merge(of_people())
+        .route("/assets/{name}", get(home::asset))
+}
+
+/// The routes of the pages that people see, which each world has.
+pub(crate) fn of_people() -> Router<State> {
+    Router::new()
         .route("/", get(home::home))
         .route("/callback", get(home::callback))
         .route(view::SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
@@ -48,10 +58,12 @@ pub(crate) fn routes(state: &State) -> Router<State> {
         .route(view::CONSENT, post(consent::decide))
         .route(view::CONNECTIONS, get(connections::show))
         .route(view::WITHDRAW, post(connections::withdraw))
-        .merge(access::router(acts(), state))
-        .layer(CsrfLayer::new().with_rejection_response(|_| StatusCode::FORBIDDEN.into_response()))
-        .route("/assets/{name}", get(home::asset))
+        .layer(csrf())
         .route("/avatars/{name}", get(home::avatar))
+}
+
+fn csrf<R>() -> CsrfLayer<R> {
+    CsrfLayer::new().with_rejection_response(|_| StatusCode::FORBIDDEN.into_response())
 }
 
 /// What every page needs.
@@ -82,6 +94,7 @@ impl<'a> Page<'a> {
             brand: Arc::clone(&self.state.brand),
             banner: self.state.banner.clone(),
             signed_in: self.person.map(|person| person.display_name.clone()),
+            root: self.state.world.root(),
         }
     }
 

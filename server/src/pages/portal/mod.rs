@@ -4,6 +4,6 @@ use super::access::Act;
 
 /// Every act of the portal.
 pub(crate) fn acts() -> Vec<Act> {
-    let rooms: Vec<Vec<Act>> = vec![];
+    let rooms: Vec<Vec<Act>> = vec![super::upload::portal_acts()];
     rooms.into_iter().flatten().collect()
 }
