@@ -21,6 +21,19 @@ create table accounts (
 );
 create unique index accounts_by_provider on accounts (kind, provider_subject) where provider_subject is not null;
 
+-- Sign-ups whose address is still to be proved. There is one for an address that has an account, too, so that both take the same way; only its mail
+-- differs. The password is asked for once more by the page that the mailed link opens: a link somebody else asked for makes nobody's account.
+create table sign_ups (
+  sign_up_id bigint primary key,
+  email text not null,
+  name text not null,
+  password_hash text not null,
+  created_at bigint not null,
+  expires_at bigint not null
+);
+create index sign_ups_by_email on sign_ups (email);
+create index sign_ups_by_end on sign_ups (expires_at);
+
 create table staff_roles (
   account_id bigint not null references accounts (account_id),
   role text not null,
@@ -249,6 +262,8 @@ create table applications (
   due_at bigint,
   -- While the applicant has the move: since when, and until when they should have answered.
   stopped_at bigint,
+  -- For how many milliseconds in all it has been so, the present pause not counted.
+  stood bigint not null,
   answer_due_at bigint,
   -- Where it goes back to when it was reopened for correction.
   reopened_from text,
@@ -323,10 +338,12 @@ create table application_questions (
   answered_at bigint,
   answer text,
   -- What the answer changed: field to value, as JSON.
-  changes text
+  changes text,
+  -- When it was answered, or nobody waits for the answer any more.
+  closed_at bigint
 );
 create index application_questions_by_application on application_questions (application_id, asked_at);
-create index application_questions_open on application_questions (due_at) where answered_at is null;
+create index application_questions_open on application_questions (due_at) where closed_at is null;
 
 -- That the organisation exists: register, domain, site, contact.
 create table application_evidence (
@@ -356,9 +373,11 @@ create table application_decisions (
   outcomes text not null,
   text text not null,
   at bigint not null,
-  -- Whether it took effect, or waits for a second reviewer.
+  -- Whether it took effect. What did not waits for a second reviewer, or was changed by a later one of the same reviewer.
   in_force boolean not null
 );
+-- An application is decided once; after a revocation there is a new application.
+create unique index application_decisions_in_force on application_decisions (application_id) where in_force;
 create index application_decisions_by_application on application_decisions (application_id, at);
 
 create table tickets (

@@ -109,6 +109,11 @@ pub fn resumed(due_before: Millis, stopped: Millis, now: Millis, calendar: &Cale
     due(now, remaining_days(stopped, due_before, calendar), calendar)
 }
 
+/// A day in words, as mails and pages tell it: `Monday 30 November 2026`.
+pub fn in_words(at: Millis, calendar: &Calendar) -> String {
+    calendar.day(at).strftime("%A %-d %B %Y").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -130,6 +135,7 @@ mod tests {
         let berlin = berlin();
         // Monday 23:30 in Berlin; one working day is Tuesday, whose midnight is 22:00 of the world's clock in summer.
         assert_eq!(due(at("2026-07-06T21:30:00Z"), 1, &berlin), at("2026-07-07T21:59:59.999Z"));
+        assert_eq!(in_words(at("2026-07-07T21:59:59.999Z"), &berlin), "Tuesday 7 July 2026");
         // An hour later it is Tuesday there.
         assert_eq!(due(at("2026-07-06T22:30:00Z"), 1, &berlin), at("2026-07-08T21:59:59.999Z"));
         // Over the change of the clock: the day ends at 23:00 of the world's clock again.

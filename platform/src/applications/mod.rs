@@ -168,6 +168,8 @@ pub struct Application {
     pub due_at: Option<Millis>,
     /// Since when the applicant has the move.
     pub stopped_at: Option<Millis>,
+    /// For how many milliseconds in all the reviewer's clock has been standing, the present pause not counted.
+    pub stood: i64,
     /// Until when the applicant should have answered.
     pub answer_due_at: Option<Millis>,
     /// Where it goes back to when it was reopened for correction.
@@ -204,6 +206,7 @@ impl Application {
             for clock in [&mut self.usual_at, &mut self.due_at] {
                 *clock = clock.map(|due| clocks::resumed(due, stopped, now, &calendar));
             }
+            self.stood = self.stood.saturating_add(now.0.saturating_sub(stopped.0));
             (self.stopped_at, self.answer_due_at) = (None, None);
         }
         if to.waits_for_applicant() {
@@ -232,11 +235,12 @@ pub fn reference(application_id: i64) -> String {
 /// Crockford's base 32.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The words by which staff find an application: `organisation`, `app`, the address, and its reference with and without dashes.
-pub fn search_words(application_id: i64, app: &crate::apps::App, organisation: &str, email: &str) -> String {
+/// The words by which staff find an application: organisation, app, the address, its reference with and without dashes, and what it asks for.
+pub fn search_words(application_id: i64, app: &crate::apps::App, organisation: &str, email: &str, families: &[String]) -> String {
     let reference = reference(application_id);
+    let scopes: String = families.iter().map(|family| format!("scope:{family} ")).collect();
     format!(
-        "{organisation} {} {} {email} {reference} {} {application_id} {}",
+        " {organisation} {} {} {email} {reference} {} {application_id} {} {scopes}",
         app.name,
         app.client_key,
         reference.replace('-', ""),

@@ -1,6 +1,6 @@
 //! The SQL of applications. One statement changes a row, guarded by its version and by the states it may come from.
 
-use super::{Application, Event, State};
+use super::{Application, Event, Happened, State};
 use crate::Fault;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
@@ -54,9 +54,9 @@ pub async fn insert(tx: &mut Tx, new: &Application) -> Result<(), Fault> {
         "insert into applications
            (application_id, app_id, owner_id, created_by, form, state, version, answers, submissions, previous_id, email,
             email_confirmed_at, assigned_to, search, sensitive, created_at, updated_at, submitted_at, usual_at, due_at,
-            stopped_at, answer_due_at, reopened_from, escalated_at, decided_at, ended_at)
+            stopped_at, stood, answer_due_at, reopened_from, escalated_at, decided_at, ended_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-                 $25, $26)",
+                 $25, $26, $27)",
         new.application_id,
         new.app_id,
         new.owner_id,
@@ -78,6 +78,7 @@ pub async fn insert(tx: &mut Tx, new: &Application) -> Result<(), Fault> {
         new.usual_at,
         new.due_at,
         new.stopped_at,
+        new.stood,
         new.answer_due_at,
         new.reopened_from.clone(),
         new.escalated_at,
@@ -109,8 +110,8 @@ pub async fn store(tx: &mut Tx, before: &Application, after: Application, now: M
          set state = $3, version = version + 1, updated_at = $4, form = $5, answers = $6, submissions = $7, email = $8,
              email_confirmed_at = $9, assigned_to = $10, search = $11, sensitive = $12, submitted_at = $13, usual_at = $14,
              due_at = $15, stopped_at = $16, answer_due_at = $17, reopened_from = $18, escalated_at = $19, decided_at = $20,
-             ended_at = $21
-         where application_id = $1 and version = $2 and state in ($22, $23, $24, $25, $26, $27)",
+             ended_at = $21, stood = $22
+         where application_id = $1 and version = $2 and state in ($23, $24, $25, $26, $27, $28)",
         before.application_id,
         before.version,
         after.state,
@@ -132,6 +133,7 @@ pub async fn store(tx: &mut Tx, before: &Application, after: Application, now: M
         after.escalated_at,
         after.decided_at,
         after.ended_at,
+        after.stood,
         a,
         b,
         c,
@@ -171,6 +173,40 @@ pub async fn versions(tx: &mut Tx, application_id: i64) -> Result<Vec<Version>, 
          from application_versions
          where application_id = $1
          order by number",
+        application_id,
+    )?)
+}
+
+/// One line of an application's timeline.
+#[derive(Clone, Debug, sqlx_macros::FromRow)]
+pub struct EventRow {
+    /// When.
+    pub at: Millis,
+    /// Who, as the audit names them: `staff 5`.
+    pub actor: String,
+    /// What.
+    pub kind: Happened,
+    /// The state before, when it changed.
+    pub from_state: Option<State>,
+    /// The state after.
+    pub to_state: Option<State>,
+    /// A decision code.
+    pub code: Option<String>,
+    /// Words on it.
+    pub text: String,
+    /// Whether the applicant sees it.
+    pub visible: bool,
+}
+
+/// The timeline of an application, the first event first.
+pub async fn events(tx: &mut Tx, application_id: i64) -> Result<Vec<EventRow>, Fault> {
+    Ok(sql!(
+        tx,
+        all EventRow,
+        "select at, actor, kind, from_state, to_state, code, text, visible
+         from application_events
+         where application_id = $1
+         order by at, event_id",
         application_id,
     )?)
 }
