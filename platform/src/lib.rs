@@ -19,6 +19,7 @@ pub mod links;
 pub mod notices;
 pub mod organisations;
 pub mod people;
+pub mod provider;
 pub mod quotas;
 pub mod regions;
 pub mod requests;

@@ -5,6 +5,7 @@ mod uploads;
 mod review;
 
 mod mail;
+mod provider;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 use crate::regions;
 
 pub use mail::{Mail, MailTls, Secret, Site};
+pub use provider::{Claims, ClientAuth, Provider, Providers};
 
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -199,11 +201,13 @@ pub struct SignIn {
     pub failures_per_address: u32,
     /// The window.
     pub window: Span,
+    /// How lately somebody must have proved who they are to be asked about categories that the catalogue marks as sensitive.
+    pub fresh: Span,
 }
 
 impl Default for SignIn {
     fn default() -> Self {
-        Self { session: Span::hours(12), failures_per_account: 10, failures_per_address: 50, window: Span::minutes(15) }
+        Self { session: Span::hours(12), failures_per_account: 10, failures_per_address: 50, window: Span::minutes(15), fresh: Span::minutes(10) }
     }
 }
 

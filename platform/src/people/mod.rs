@@ -1,6 +1,10 @@
 //! People: the data subjects, how they sign in, and their sessions.
 
+mod claimed;
 mod rows;
+mod sessions;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -8,10 +12,13 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::Tx;
 use crate::grants::{self, EndCause};
-use crate::{Fault, Platform, ids, password};
+use crate::provider::Provider;
+use crate::{Fault, Platform, password};
 
+pub use claimed::{Claimed, NotAdmitted, of_provider, readmit};
 pub(crate) use rows::hold;
 pub use rows::{by_id, by_username, list};
+pub use sessions::{Began, Session, begin_session, end_one, end_others, end_session, of_session, session, sessions};
 
 /// A data subject.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
@@ -129,7 +136,7 @@ pub async fn delete(platform: &Platform, actor: Actor, person_id: i64) -> Result
         return Ok(false);
     }
     end_grants(platform, &mut tx, actor, person_id, now).await?;
-    rows::end_sessions(&mut tx, person_id).await?;
+    sessions::end_all(&mut tx, person_id).await?;
     Entry { person: Some(person_id), ..Entry::new(actor, "person.deleted") }.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(true)
@@ -147,6 +154,8 @@ async fn end_grants(platform: &Platform, tx: &mut Tx, actor: Actor, person_id: i
 pub enum SignIn {
     /// By a username and a password kept here: for development and small installations.
     Directory(Directory),
+    /// At the operator's OpenID provider.
+    Provider(Arc<Provider>),
 }
 
 /// Checks passwords.
@@ -169,32 +178,4 @@ impl Directory {
         let right = password::matches(hash, password.to_owned()).await;
         Ok(person.filter(|_| right))
     }
-}
-
-/// Begins a session; gives the token for the cookie.
-pub async fn begin_session(platform: &Platform, person_id: i64) -> Result<String, Fault> {
-    let now = platform.now();
-    let token = platform.random.token("ses.");
-    let mut tx = platform.db.begin().await?;
-    let expires_at = now + platform.settings.sign_in.session.0;
-    rows::insert_session(&mut tx, ids::hash(&token), person_id, now, expires_at).await?;
-    Entry { person: Some(person_id), ..Entry::new(Actor::Person(person_id), "session.begun") }
-        .write(&mut tx, &platform.random, now)
-        .await?;
-    tx.commit().await?;
-    Ok(token)
-}
-
-/// The person of a live session.
-pub async fn of_session(platform: &Platform, token: &str) -> Result<Option<Person>, Fault> {
-    let mut tx = platform.db.read().await?;
-    rows::of_session(&mut tx, ids::hash(token), platform.now()).await
-}
-
-/// Ends a session.
-pub async fn end_session(platform: &Platform, token: &str) -> Result<(), Fault> {
-    let mut tx = platform.db.begin().await?;
-    rows::end_session(&mut tx, ids::hash(token)).await?;
-    tx.commit().await?;
-    Ok(())
 }

@@ -4,7 +4,6 @@ use super::Person;
 use crate::Fault;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
-use crate::ids::TokenHash;
 
 const NO_CLASH: &str = "insert into people
    (person_id, username, password_hash, subject, region, display_name, avatar_url, info, created_at)
@@ -89,46 +88,4 @@ pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<Person>, F
         after.to_owned(),
         limit,
     )?)
-}
-
-pub(super) async fn insert_session(
-    tx: &mut Tx,
-    hash: TokenHash,
-    person_id: i64,
-    now: Millis,
-    expires_at: Millis,
-) -> Result<(), Fault> {
-    sql!(
-        tx,
-        execute,
-        "insert into sessions (session_hash, person_id, created_at, expires_at) values ($1, $2, $3, $4)",
-        hash,
-        person_id,
-        now,
-        expires_at,
-    )?;
-    Ok(())
-}
-
-pub(super) async fn of_session(tx: &mut Tx, hash: TokenHash, now: Millis) -> Result<Option<Person>, Fault> {
-    Ok(sql!(
-        tx,
-        optional Person,
-        "select people.*
-         from sessions
-         join people on people.person_id = sessions.person_id
-         where sessions.session_hash = $1 and sessions.expires_at > $2 and people.deleted_at is null",
-        hash,
-        now,
-    )?)
-}
-
-pub(super) async fn end_session(tx: &mut Tx, hash: TokenHash) -> Result<(), Fault> {
-    sql!(tx, execute, "delete from sessions where session_hash = $1", hash)?;
-    Ok(())
-}
-
-pub(super) async fn end_sessions(tx: &mut Tx, person_id: i64) -> Result<(), Fault> {
-    sql!(tx, execute, "delete from sessions where person_id = $1", person_id)?;
-    Ok(())
 }

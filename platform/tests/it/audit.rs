@@ -12,7 +12,7 @@ use crate::support::{ACTIVITY_ONGOING, BASIC, DAY, PASSWORD, Source, World};
 db_test! {
     async fn every_act_leaves_an_entry_without_names_or_tokens(engine) {
         let w = World::new(engine).await;
-        let session = people::begin_session(&w.platform, w.anna).await.unwrap();
+        let session = people::begin_session(&w.platform, w.anna, people::Began::default()).await.unwrap();
         let code = w.code(&w.app, w.anna, &[BASIC, ACTIVITY_ONGOING]).await;
         let tokens = w.exchange(&w.app, &code).await.unwrap();
         let bearer = w.bearer(&tokens).await;

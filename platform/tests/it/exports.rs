@@ -199,7 +199,7 @@ db_test! {
         w.webhook(&receiver.url()).await;
         let bearer = w.consent(&[BASIC, ACTIVITY_ONGOING]).await;
         let id = w.add(&bearer, &["activity"]).await;
-        let session = people::begin_session(&w.platform, w.anna).await.unwrap();
+        let session = people::begin_session(&w.platform, w.anna, people::Began::default()).await.unwrap();
         apps::rotate_secret(&w.platform, Actor::Operator, &w.app.client_key, DAY).await.unwrap();
         w.drain().await;
         w.execute("insert into jobs (job_id, lane, payload, priority, run_at, attempt, max_attempts, created_at) values (1, 'keep', '{\"job\":\"dance\"}', 0, 0, 0, 1, 0)").await;

@@ -433,7 +433,7 @@ db_test! {
         let first = w.exchange(&w.app, &code).await.unwrap();
         let second = w.refresh(&first).await.unwrap();
         let client = grants::client_token(&w.platform, w.app.app_id).await.unwrap();
-        let session = people::begin_session(&w.platform, w.anna).await.unwrap();
+        let session = people::begin_session(&w.platform, w.anna, people::Began::default()).await.unwrap();
         let rows = everything(&w).await;
         assert!(rows.contains(&w.app.client_key) && rows.contains(&first.open_id), "what is looked through is the store");
         let secrets = [

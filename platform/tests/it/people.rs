@@ -83,7 +83,7 @@ db_test! {
 db_test! {
     async fn a_session_is_one_persons_for_its_time(engine) {
         let w = World::new(engine).await;
-        let (one, two) = (people::begin_session(&w.platform, w.anna).await.unwrap(), people::begin_session(&w.platform, w.anna).await.unwrap());
+        let (one, two) = (people::begin_session(&w.platform, w.anna, people::Began::default()).await.unwrap(), people::begin_session(&w.platform, w.anna, people::Began::default()).await.unwrap());
         let whose = async |token: &str| people::of_session(&w.platform, token).await.unwrap().map(|person| person.person_id);
         assert_eq!((whose(&one).await, whose(&two).await), (Some(w.anna), Some(w.anna)));
         assert_eq!((whose("ses.unknown").await, whose("").await), (None, None));
@@ -110,7 +110,7 @@ db_test! {
         let ready = w.add(&bearer, &["activity"]).await;
         w.drain().await;
         let pending = w.add(&bearer, &["activity"]).await;
-        let session = people::begin_session(&w.platform, w.anna).await.unwrap();
+        let session = people::begin_session(&w.platform, w.anna, people::Began::default()).await.unwrap();
         let before = receiver.received().len();
 
         assert!(people::delete(&w.platform, Actor::Operator, w.anna).await.unwrap());
