@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
-use crate::{Fault, Platform, grants, notices, requests, uploads, vault};
+use crate::{Fault, Platform, accounts, grants, notices, requests, uploads, vault};
 
 /// What is done, and how often.
 pub(crate) fn schedules() -> [(&'static str, Duration, Job); 3] {
@@ -61,6 +61,7 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
     let requests = requests::forget(platform).await?;
     let grants = grants::forget(platform).await?;
     let mut rest = notices::forget(platform, now - kept.notices.0).await?;
+    rest += accounts::forget(platform).await?;
     for (statement, before) in [
         (
             "delete from deliveries where created_at <= $1 and (delivered_at is not null or given_up_at is not null)",
@@ -69,6 +70,7 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
         ("delete from jobs where dead_at <= $1", now - kept.dead_jobs.0),
         ("delete from audit where at <= $1", now - kept.audit.0),
         ("delete from app_secrets where retires_at <= $1", Millis(now.0)),
+        ("delete from links where expires_at <= $1", Millis(now.0)),
     ] {
         let mut tx = platform.db.begin().await?;
         rest += sql!(tx, execute, statement, before)?;

@@ -61,6 +61,11 @@ impl Random {
         self.pick(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", length)
     }
 
+    /// Lower-case letters and digits that are not mistaken for each other, for people to type: 16 of them hold 79 bits.
+    pub fn legible(&self, length: usize) -> String {
+        self.pick(b"23456789abcdefghjkmnpqrstuvwxyz", length)
+    }
+
     /// A random UUID (version 4) in its text form.
     pub fn uuid(&self) -> String {
         let mut bytes = self.bytes::<16>();

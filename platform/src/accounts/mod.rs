@@ -1,14 +1,37 @@
 //! Accounts: developers and staff, their second factor and their sessions. The operator's people are another room.
 
+mod change;
 mod rows;
+mod rules;
+mod second_factor;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod staff;
 
-use crate::audit::{Actor, Entry};
+use crate::audit::Actor;
 use crate::clock::Millis;
-use crate::db::{Tx, words};
-use crate::ids;
+use crate::db::words;
 use crate::{Fault, Platform};
 
-pub use rows::{by_email, by_id, roles};
+pub use change::{
+    CloseError, EmailError, PendingEmail, ask_for_email, change_password, close, confirm_email, look_at_email, rename, set_notify,
+};
+pub use rows::{by_email, by_id, recovery_codes_left, roles, sessions, staff, with_role};
+pub use rules::Flaw;
+pub use second_factor::{
+    Enrolment, begin_second_factor, check_code, confirm_second_factor, drop_second_factor, enrolment, new_recovery_codes, qr_svg,
+};
+pub use sessions::{
+    Session, begin_session, complete_session, end_other_sessions, end_session, end_session_of, end_sessions_but, freshen,
+    is_fresh, of_session,
+};
+pub use sign_in::{Outcome, ResetError, forgot, look_at_reset, proves_who_it_is, reset, sign_in};
+pub use sign_up::{NewDeveloper, PendingSignUp, VerifyError, look_at_sign_up, sign_up, verify};
+pub use staff::{
+    NewStaff, ProviderRefusal, StaffError, create_staff, disable, enable, first_password, link_provider, look_at_welcome,
+    of_provider, reset_second_factor, set_roles, welcome,
+};
 
 words! {
     /// Whose account it is. One address may have one of each.
@@ -47,6 +70,8 @@ pub struct Account {
     pub name: String,
     /// When the address was proved.
     pub verified_at: Option<Millis>,
+    /// Who the operator's OpenID provider says they are; none for accounts with a password of ours.
+    pub provider_subject: Option<String>,
     /// When the second factor was switched on.
     pub totp_confirmed_at: Option<Millis>,
     /// Whether they want mail beyond what they must know.
@@ -65,83 +90,33 @@ impl Account {
             AccountKind::Staff => Actor::Staff(self.account_id),
         }
     }
-}
 
-/// A session of an account.
-#[derive(Clone, Debug, sqlx_macros::FromRow)]
-pub struct Session {
-    /// By which it is listed and ended.
-    pub session_id: i64,
-    /// Whose.
-    pub account_id: i64,
-    /// False while the second factor is still to be given: such a session opens nothing else.
-    pub complete: bool,
-    /// The browser, as it names itself.
-    pub agent: String,
-    /// When it began.
-    pub created_at: Millis,
-    /// When the account last proved who it is.
-    pub fresh_at: Millis,
-    /// When it was last used, to the minute.
-    pub seen_at: Millis,
-    /// When it ends by itself.
-    pub expires_at: Millis,
-}
-
-/// How long a session of an account lives.
-const SESSION: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
-/// How exactly it is known when a session was last used.
-const SEEN_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// Begins a session; gives the token for the cookie. `complete` is false while a second factor is to be asked for.
-pub async fn begin_session(platform: &Platform, account: &Account, complete: bool, agent: &str) -> Result<String, Fault> {
-    let now = platform.now();
-    let token = platform.random.token("ses.");
-    let session = Session {
-        session_id: platform.random.id(),
-        account_id: account.account_id,
-        complete,
-        agent: agent.chars().filter(|c| !c.is_control()).take(200).collect(),
-        created_at: now,
-        fresh_at: now,
-        seen_at: now,
-        expires_at: now + SESSION,
-    };
-    let mut tx = platform.db.begin().await?;
-    rows::insert_session(&mut tx, ids::hash(&token), &session).await?;
-    let action = if complete { "session.begun" } else { "session.half" };
-    Entry { about: Some(account.account_id), ..Entry::new(account.actor(), action) }
-        .write(&mut tx, &platform.random, now)
-        .await?;
-    tx.commit().await?;
-    Ok(token)
-}
-
-/// The account and the session of a token, if both live and the account is of that kind.
-pub async fn of_session(platform: &Platform, kind: AccountKind, token: &str) -> Result<Option<(Account, Session)>, Fault> {
-    let now = platform.now();
-    let mut tx = platform.db.read().await?;
-    let Some(session) = rows::session(&mut tx, ids::hash(token), now).await? else { return Ok(None) };
-    let account = by_id(&mut tx, session.account_id).await?;
-    drop(tx);
-    let Some(account) = account.filter(|account| account.kind == kind && account.disabled_at.is_none()) else { return Ok(None) };
-    if now.since(session.seen_at) >= SEEN_EVERY {
-        let mut tx = platform.db.begin().await?;
-        rows::see_session(&mut tx, session.session_id, now).await?;
-        tx.commit().await?;
+    /// Whether a code is asked for after the password.
+    pub fn has_second_factor(&self) -> bool {
+        self.totp_confirmed_at.is_some()
     }
-    Ok(Some((account, session)))
+
+    /// Whether the account may not be without a second factor: staff with a password of ours, unless the operator has set otherwise. Who comes
+    /// from the operator's provider gave theirs there.
+    pub fn needs_second_factor(&self, platform: &Platform) -> bool {
+        self.kind == AccountKind::Staff && self.provider_subject.is_none() && platform.settings.accounts.staff_second_factor
+    }
+
+    /// Whether it needs a second factor that it has not set up yet.
+    pub fn must_enrol(&self, platform: &Platform) -> bool {
+        !self.has_second_factor() && self.needs_second_factor(platform)
+    }
 }
 
-/// Ends a session by its token.
-pub async fn end_session(platform: &Platform, token: &str) -> Result<(), Fault> {
+/// Seals every secret of a second factor anew that was not sealed by the newest key; gives how many.
+pub(crate) async fn reseal(platform: &Platform) -> Result<u64, Fault> {
+    second_factor::reseal(platform).await
+}
+
+/// Forgets sessions and sign-ups whose time is over.
+pub(crate) async fn forget(platform: &Platform) -> Result<u64, Fault> {
     let mut tx = platform.db.begin().await?;
-    rows::end_session(&mut tx, ids::hash(token)).await?;
+    let forgotten = rows::forget(&mut tx, platform.now()).await?;
     tx.commit().await?;
-    Ok(())
-}
-
-/// Ends every session of an account but one.
-pub async fn end_other_sessions(tx: &mut Tx, account_id: i64, kept: Option<i64>) -> Result<(), Fault> {
-    rows::end_sessions(tx, account_id, kept).await
+    Ok(forgotten)
 }
