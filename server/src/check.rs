@@ -8,7 +8,7 @@ use platform::db::SchemaState;
 use platform::{Clock, Random, keys, vault, webhooks};
 
 use crate::config::Config;
-use crate::{serve, state};
+use crate::{sandbox, serve, state};
 
 /// Scope strings longer than this do not fit the columns of clients that are widely used (`client-rules.md` 16).
 const SCOPE_WIDTH: usize = 249;
@@ -36,7 +36,10 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     } else {
         report.line("vault", Ok::<_, anyhow::Error>(format!("{} will be made at first start", folder.display())));
     }
-    store(&config, &mut report).await;
+    store(&config, "store", None, &mut report).await;
+    if let Some(own) = config.of_sandbox()? {
+        store(&own, "sandbox", Some(sandbox::SCHEMA), &mut report).await;
+    }
     let catalogue = match Catalogue::load(&config.catalog_file()) {
         Ok(catalogue) => {
             let told = format!("edition {}, {} categories", catalogue.edition, catalogue.categories().len());
@@ -67,17 +70,21 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     report.end()
 }
 
-async fn store(config: &Config, report: &mut Report) {
+async fn store(config: &Config, what: &'static str, apart: Option<&'static str>, report: &mut Report) {
     match config.store_url() {
         Ok(url) if url.strip_prefix("sqlite:").is_some_and(|path| !Path::new(path).exists()) => {
-            return report.line("store", Ok::<_, anyhow::Error>(format!("{url} will be made at first start")));
+            return report.line(what, Ok::<_, anyhow::Error>(format!("{url} will be made at first start")));
         }
         Ok(_) => {}
-        Err(fault) => return report.line("store", Err::<String, _>(fault)),
+        Err(fault) => return report.line(what, Err::<String, _>(fault)),
     }
-    let db = match state::open_store(config).await {
+    let opened = match apart {
+        None => state::open_store(config).await,
+        Some(schema) => state::open_store_apart(config, schema).await,
+    };
+    let db = match opened {
         Ok(db) => db,
-        Err(fault) => return report.line("store", Err::<String, _>(fault)),
+        Err(fault) => return report.line(what, Err::<String, _>(fault)),
     };
     let schema = db.schema().await;
     let current = matches!(schema, Ok(SchemaState::Current));
@@ -87,8 +94,8 @@ async fn store(config: &Config, report: &mut Report) {
         Ok(SchemaState::Ahead(version)) => Err(anyhow::anyhow!("the schema is of version {version}, made by a later Portward")),
         Err(fault) => Err(fault.into()),
     };
-    report.line("store", told);
-    if current && let Ok(mut tx) = db.read().await {
+    report.line(what, told);
+    if current && apart.is_none() && let Ok(mut tx) = db.read().await {
         let mut after = String::new();
         while let Ok(apps) = platform::apps::list(&mut tx, &after, 100).await {
             let Some(last) = apps.last() else { break };

@@ -119,6 +119,10 @@ impl BadBody {
 /// caller never sees why.
 const THROWN_AWAY: usize = 8 * 1024 * 1024;
 
+/// A body that was read before the call reached its handler, and how that went.
+#[derive(Clone, Debug)]
+pub(crate) struct AlreadyRead(pub(crate) Result<Bytes, BadBody>);
+
 /// Reads a body of at most `limit` bytes. Of a larger one nothing is kept.
 pub(crate) async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, BadBody> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());

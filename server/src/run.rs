@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
-use crate::serve;
 use crate::state::{self, State};
+use crate::worlds::World;
+use crate::{sandbox, serve};
 
 /// `portward serve`
 pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
@@ -46,23 +47,38 @@ pub(crate) async fn worker(file: &Path) -> anyhow::Result<()> {
     let platform = Arc::new(state::open_platform(&config, db).await?);
     let asked_to_stop = serve::asked_to_stop();
     let stop = CancellationToken::new();
-    let work = tokio::spawn(platform::jobs::run(Arc::clone(&platform), stop.clone()));
+    let sandbox = sandbox::open(&config).await?.map(|(_, platform)| platform);
+    let rooms = TaskTracker::new();
+    for platform in [Some(&platform), sandbox.as_ref()].into_iter().flatten() {
+        rooms.spawn(platform::jobs::run(Arc::clone(platform), stop.clone()));
+    }
     asked_to_stop.await;
     stop.cancel();
-    work.await?;
+    rooms.close();
+    rooms.wait().await;
     platform.db.close().await;
+    if let Some(sandbox) = sandbox {
+        sandbox.db.close().await;
+    }
     Ok(())
 }
 
 /// `portward migrate`
 pub(crate) async fn migrate(file: &Path) -> anyhow::Result<()> {
     let config = Config::read(file)?;
-    let db = state::open_store(&config).await?;
+    migrate_store(state::open_store(&config).await?, "").await?;
+    if let Some((_, db)) = sandbox::open_store(&config).await? {
+        migrate_store(db, "Sandbox: ").await?;
+    }
+    Ok(())
+}
+
+async fn migrate_store(db: Db, whose: &str) -> anyhow::Result<()> {
     match db.schema().await? {
-        SchemaState::Current => println!("The schema is current."),
+        SchemaState::Current => println!("{whose}The schema is current."),
         SchemaState::Behind(count) => {
             db.migrate().await?;
-            println!("{count} migration{} run; the schema is current.", if count == 1 { "" } else { "s" });
+            println!("{whose}{count} migration{} run; the schema is current.", if count == 1 { "" } else { "s" });
         }
         // `migrate` tells what is wrong with it.
         SchemaState::Ahead(_) => db.migrate().await?,
@@ -72,7 +88,7 @@ pub(crate) async fn migrate(file: &Path) -> anyhow::Result<()> {
 }
 
 /// Migrates, or refuses to go on, as the operator has set.
-async fn prepare_schema(db: &Db, migrate: bool) -> anyhow::Result<()> {
+pub(crate) async fn prepare_schema(db: &Db, migrate: bool) -> anyhow::Result<()> {
     match db.schema().await? {
         SchemaState::Current => Ok(()),
         SchemaState::Behind(count) if !migrate => {
@@ -97,6 +113,7 @@ pub(crate) fn start_log(config: &Config) -> anyhow::Result<()> {
 /// A gateway with its listeners bound, ready to be run.
 pub(crate) struct House {
     pub(crate) platform: Arc<Platform>,
+    sandbox: Option<Arc<Platform>>,
     pub(crate) public_address: SocketAddr,
     pub(crate) ops_address: SocketAddr,
     /// How others reach us; no slash at the end.
@@ -132,9 +149,16 @@ impl House {
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
         let _ = metrics::set_global_recorder(recorder);
-        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner);
+        let (sandbox, sandbox_platform) = match sandbox::open(&config).await? {
+            Some((own, platform)) => {
+                (Some(sandbox::state(&own, &config, Arc::clone(&platform), &base_url).await?), Some(platform))
+            }
+            None => (None, None),
+        };
+        let world = World::Production { sandbox };
+        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner, world);
         let grace = config.server.stop_within.0;
-        Ok(Self { platform, public_address, ops_address, base_url, state, public, ops, tls, grace, metrics })
+        Ok(Self { platform, sandbox: sandbox_platform, public_address, ops_address, base_url, state, public, ops, tls, grace, metrics })
     }
 
     /// Serves and works until `until` resolves, then ends in order: no new calls, no new jobs, then what runs.
@@ -143,7 +167,9 @@ impl House {
         let rooms = TaskTracker::new();
         let public = serve::public(self.state.clone());
         rooms.spawn(serve::serve(self.public, public, self.tls, stop.clone(), self.grace));
-        rooms.spawn(platform::jobs::run(Arc::clone(&self.platform), stop.clone()));
+        for platform in [Some(&self.platform), self.sandbox.as_ref()].into_iter().flatten() {
+            rooms.spawn(platform::jobs::run(Arc::clone(platform), stop.clone()));
+        }
         let ops = serve::ops(self.state, self.metrics, stop.clone());
         let ops_stop = CancellationToken::new();
         let ops = tokio::spawn(serve::serve(self.ops, ops, None, ops_stop.clone(), std::time::Duration::from_secs(1)));
@@ -155,6 +181,9 @@ impl House {
         ops_stop.cancel();
         ops.await?;
         self.platform.db.close().await;
+        if let Some(sandbox) = self.sandbox {
+            sandbox.db.close().await;
+        }
         Ok(())
     }
 }

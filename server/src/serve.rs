@@ -29,7 +29,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::http::{CallId, identify};
 use crate::pages::Page;
 use crate::state::State;
-use crate::{api, pages};
+use crate::{api, pages, worlds};
 
 /// How long a client may take to send its headers; without it slow ones would be held for ever.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,18 +40,28 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything that the public listener answers.
 pub(crate) fn public(state: State) -> Router {
-    Router::new()
-        .merge(api::routes())
-        .merge(pages::routes(&state))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::map_response_with_state(state.clone(), forbidden))
+    let production = world(&state, pages::routes(&state));
+    let router = match state.world.sandbox() {
+        Some(sandbox) => worlds::router(production, world(sandbox, Router::new().nest(sandbox.world.root(), pages::of_people()))),
+        None => production,
+    };
+    router
         .layer(CatchPanicLayer::custom(|_| {
             tracing::error!("a handler panicked");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), identify))
-        .with_state(state)
+        .layer(axum::middleware::from_fn_with_state(state, identify))
+}
+
+/// Everything that one world answers: the wire, and its pages.
+fn world(state: &State, pages: Router<State>) -> Router {
+    Router::new()
+        .merge(api::routes())
+        .merge(pages)
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::map_response_with_state(state.clone(), forbidden))
+        .with_state(state.clone())
 }
 
 async fn unknown(With(state): With<State>, id: CallId, uri: Uri) -> Response {
@@ -79,23 +89,28 @@ pub(crate) fn ops(state: State, metrics: PrometheusHandle, stop: CancellationTok
         .with_state(state)
 }
 
-/// Ready means: the metadata store answers, and nobody has asked us to stop.
+/// Ready means: the metadata stores of both worlds answer, and nobody has asked us to stop.
 async fn ready(With(state): With<State>, stop: CancellationToken) -> Response {
     if stop.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match state.platform.db.read().await {
-        Ok(mut tx) => match platform::apps::list(&mut tx, "", 1).await {
-            Ok(_) => "ready\n".into_response(),
-            Err(fault) => not_ready(&fault),
-        },
-        Err(fault) => not_ready(&fault.into()),
+    for (state, told) in [
+        (Some(&state), "the metadata store does not answer\n"),
+        (state.world.sandbox(), "the sandbox's metadata store does not answer\n"),
+    ] {
+        if let Some(state) = state
+            && let Err(fault) = answers(state).await
+        {
+            tracing::warn!(%fault, "not ready");
+            return (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
+        }
     }
+    "ready\n".into_response()
 }
 
-fn not_ready(fault: &platform::Fault) -> Response {
-    tracing::warn!(%fault, "not ready");
-    (StatusCode::SERVICE_UNAVAILABLE, "the metadata store does not answer\n").into_response()
+async fn answers(state: &State) -> Result<(), platform::Fault> {
+    let mut tx = state.platform.db.read().await?;
+    platform::apps::list(&mut tx, "", 1).await.map(drop)
 }
 
 /// Reads a certificate chain and its key, both PEM.

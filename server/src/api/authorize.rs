@@ -85,7 +85,7 @@ pub(crate) async fn authorize(With(state): With<State>, id: CallId, request: Req
         Err(Refused::Faulty(faulty)) => return tell(&page, &query, &faulty),
     };
     let Some(person) = person else {
-        return pages::redirect(&session::sign_in_path(&format!("/v2/auth/authorize/?{query}")));
+        return pages::redirect(&session::sign_in_path(&state, &format!("/v2/auth/authorize/?{query}")));
     };
     proceed(&state, &page, &person, &asked, &query).await
 }

@@ -17,6 +17,7 @@ use axum::routing::{MethodRouter, any};
 use crate::http::CallId;
 use crate::state::State;
 
+pub(crate) use oauth::{FORM_LIMIT, basic_user};
 pub(crate) use params::Params;
 
 /// The routes of the wire. Each answers with and without its last slash; nothing is ever redirected there (`client-rules.md` 9).

@@ -14,7 +14,8 @@ use super::{Params, is};
 use crate::http::{self, CallId};
 use crate::state::State;
 
-const BODY_LIMIT: usize = 64 * 1024;
+/// The longest form.
+pub(crate) const FORM_LIMIT: usize = 64 * 1024;
 
 /// A call that is not answered with tokens.
 #[derive(Debug)]
@@ -169,9 +170,12 @@ async fn form(request: Request) -> Result<(Params, HeaderMap), Refusal> {
     if !is(&request, &Method::POST) {
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use POST."));
     }
-    let (parts, body) = request.into_parts();
-    let body =
-        http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
+    let (mut parts, body) = request.into_parts();
+    let read = match parts.extensions.remove() {
+        Some(http::AlreadyRead(read)) => read,
+        None => http::read_body(&parts.headers, body, FORM_LIMIT).await,
+    };
+    let body = read.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
     if !body.is_empty() && http::media_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
         let description = "The request parameters are malformed: send them as application/x-www-form-urlencoded.";
         return Err(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE, description));
@@ -199,6 +203,11 @@ async fn client(state: &State, params: &Params, headers: &HeaderMap) -> Result<A
         return Err(wrong().of(&app));
     }
     Ok(app)
+}
+
+/// The user of HTTP Basic, which is a client key.
+pub(crate) fn basic_user(headers: &HeaderMap) -> Option<String> {
+    basic(headers).map(|(user, _)| user)
 }
 
 fn basic(headers: &HeaderMap) -> Option<(String, String)> {

@@ -75,6 +75,8 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
+    // The sandbox's people live on the same made-up platform: it need not be made twice.
+    config.sandbox.shared = Some((made.clone(), plan));
     config.set_catalog_file(match &args.catalog {
         Some(file) => std::path::absolute(file)?,
         None => made,

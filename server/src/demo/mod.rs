@@ -7,7 +7,7 @@ mod inside;
 mod journey;
 pub(crate) mod platform;
 mod receiver;
-mod seed;
+pub(crate) mod seed;
 mod show;
 mod tell;
 
@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub(crate) use dev::{DevArgs, dev};
 pub(crate) use show::{DemoArgs, demo};
+pub(crate) use tell::thousands;
 
 /// `portward demo-data`
 #[derive(Debug, Args)]

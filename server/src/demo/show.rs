@@ -73,6 +73,9 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     config.accounts.staff_second_factor = false;
     config.allow_webhooks_to(&["127.0.0.0/8", "::1", "localhost"]);
 
+    // On somebody's own database there is nothing for it to share, and nobody who develops against it.
+    config.sandbox.enabled = args.catalog.is_none();
+
     tell.title("Portward: an app asks, a person agrees, the archive is built and downloaded");
     let plan = Plan { heavy_rows: args.heavy_rows.unwrap_or(Plan::default().heavy_rows), ..Plan::default() };
     let catalogue = match (&args.catalog, &args.input) {
@@ -84,6 +87,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
                 bar.set_position(done);
             })?;
             bar.finish_and_clear();
+            config.sandbox.shared = Some((made.clone(), plan));
             config.set_catalog_file(made);
             Catalogue::load(&config.catalog_file())?
         }

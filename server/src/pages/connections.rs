@@ -22,7 +22,7 @@ pub(super) async fn show(With(state): With<State>, id: CallId, request: Request)
     let page = Page::new(&state, &id);
     let person = match session::person(&state, request.headers()).await {
         Ok(Some(person)) => person,
-        Ok(None) => return redirect(&session::sign_in_path(view::CONNECTIONS)),
+        Ok(None) => return redirect(&session::sign_in_path(&state, &state.path(view::CONNECTIONS))),
         Err(fault) => return page.fault(&fault),
     };
     let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes()).unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) async fn withdraw(With(state): With<State>, id: CallId, request: Requ
     };
     let person = match session::person(&state, &parts.headers).await {
         Ok(Some(person)) => person,
-        Ok(None) => return redirect(&session::sign_in_path(view::CONNECTIONS)),
+        Ok(None) => return redirect(&session::sign_in_path(&state, &state.path(view::CONNECTIONS))),
         Err(fault) => return page.fault(&fault),
     };
     let Some(app_id) = params.get("grant").ok().flatten().and_then(|text| text.parse().ok()) else {
@@ -131,7 +131,7 @@ pub(super) async fn withdraw(With(state): With<State>, id: CallId, request: Requ
         // Pressed twice, or ended meanwhile: it is withdrawn either way.
         Ok(ended) => {
             let told = if ended { format!("?withdrawn={app_id}") } else { String::new() };
-            redirect(&format!("{}{told}", view::CONNECTIONS))
+            redirect(&format!("{}{told}", state.path(view::CONNECTIONS)))
         }
         Err(fault) => page.fault(&fault),
     }

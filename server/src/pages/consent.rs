@@ -28,7 +28,7 @@ pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Aske
         &ConsentPage {
             shell: page.shell(),
             ticket: ticket(person, query),
-            not_you: session::sign_in_path(&format!("/v2/auth/authorize/?{query}")),
+            not_you: session::sign_in_path(state, &format!("/v2/auth/authorize/?{query}")),
             app: app_view(&asked.app),
             return_host: return_host.unwrap_or_default(),
             scopes: choices.collect(),
@@ -125,7 +125,7 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
     };
     let person = match session::person(&state, &parts.headers).await {
         Ok(Some(person)) => person,
-        Ok(None) => return redirect(&session::sign_in_path(&format!("/v2/auth/authorize/?{ticket}"))),
+        Ok(None) => return redirect(&session::sign_in_path(&state, &format!("/v2/auth/authorize/?{ticket}"))),
         Err(fault) => return page.fault(&fault),
     };
     // Somebody else has signed in since the page was opened: they are asked themselves.

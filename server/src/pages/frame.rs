@@ -80,7 +80,7 @@ const SECTIONS: [(&str, &str); 9] = [
 
 impl Frame {
     fn new(state: &State) -> Self {
-        let shell = Shell { brand: Arc::clone(&state.brand), banner: state.banner.clone(), signed_in: None };
+        let shell = Shell { brand: Arc::clone(&state.brand), banner: state.banner.clone(), signed_in: None, root: "" };
         Self { shell, ..Self::default() }
     }
 

@@ -27,7 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use platform::Fault;
 use platform::people::Person;
-use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::api::Params;
 use crate::api::authorize::Faulty;
@@ -62,7 +62,7 @@ pub(crate) fn of_people() -> Router<State> {
         .route("/avatars/{name}", get(home::avatar))
 }
 
-fn csrf<R>() -> CsrfLayer<R> {
+fn csrf() -> CsrfLayer<fn(ProtectionError) -> Response> {
     CsrfLayer::new().with_rejection_response(|_| StatusCode::FORBIDDEN.into_response())
 }
 

@@ -10,7 +10,12 @@ use crate::state::State;
 
 /// Over TLS the cookie is bound to this host and path by its prefix.
 fn name(state: &State) -> &'static str {
-    if state.is_secure() { "__Host-portward" } else { "portward" }
+    match (state.is_secure(), state.world.is_sandbox()) {
+        (true, false) => "__Host-portward",
+        (true, true) => "__Host-portward-sandbox",
+        (false, false) => "portward",
+        (false, true) => "portward-sandbox",
+    }
 }
 
 /// The token of the cookie, if there is one.
@@ -39,7 +44,7 @@ pub(super) fn set(state: &State, mut response: Response, token: Option<&str>) ->
 }
 
 /// The sign-in page, and where to go from there.
-pub(crate) fn sign_in_path(next: &str) -> String {
+pub(crate) fn sign_in_path(state: &State, next: &str) -> String {
     let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    format!("{}?next={next}", view::SIGN_IN)
+    format!("{}?next={next}", state.path(view::SIGN_IN))
 }

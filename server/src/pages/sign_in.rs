@@ -6,10 +6,11 @@ use axum::response::Response;
 use platform::failures::Attempt;
 use platform::people::{self, SignIn};
 
-use super::view::{self, SignInPage, SignInProblem};
+use super::view::{self, SandboxPerson, SignInPage, SignInProblem};
 use super::{Page, app_view, redirect, session};
 use crate::api::{Params, authorize};
 use crate::http::{self, CallId};
+use crate::sandbox::{self, Synthetic};
 use crate::state::State;
 
 /// `GET /login`
@@ -26,9 +27,9 @@ pub(super) async fn show(With(state): With<State>, id: CallId, request: Request)
 }
 
 /// Where sign-in leads: a path of ours, never elsewhere.
-fn local(next: &str) -> &str {
+fn local(state: &State, next: &str) -> String {
     // Visible ASCII only: it goes into a header as it stands.
-    view::local_path(next).filter(|next| next.bytes().all(|byte| byte.is_ascii_graphic())).unwrap_or(view::CONNECTIONS)
+    view::local_path(next).filter(|next| next.bytes().all(|byte| byte.is_ascii_graphic())).map_or_else(|| state.path(view::CONNECTIONS), ToOwned::to_owned)
 }
 
 async fn form(state: &State, page: Page<'_>, next: String, username: String, problem: Option<SignInProblem>) -> Response {
@@ -46,7 +47,18 @@ async fn form(state: &State, page: Page<'_>, next: String, username: String, pro
         Some(SignInProblem::Wrong) => StatusCode::UNAUTHORIZED,
         Some(SignInProblem::Limited { .. }) => StatusCode::TOO_MANY_REQUESTS,
     };
-    page.show(status, &SignInPage { shell: page.shell(), next, app, username, problem, notice: None })
+    page.show(status, &SignInPage { shell: page.shell(), next, app, username, problem, notice: None, people: people(state) })
+}
+
+/// Who can sign in with one press: in the sandbox, everybody.
+fn people(state: &State) -> Vec<SandboxPerson> {
+    let person = |person: &Synthetic| SandboxPerson {
+        username: person.username.clone(),
+        name: person.display_name.clone(),
+        size: person.size_words(),
+        region: person.region_words(),
+    };
+    state.world.people().iter().map(person).collect()
 }
 
 /// `POST /login`
@@ -63,6 +75,9 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
     // A form that was sent to its own page's address says there where to go on.
     let address = Params::parse(parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
     let next = next.or(address.get("next").ok().flatten()).unwrap_or_default().to_owned();
+    // One press in the sandbox fills in what could have been typed.
+    let chosen = params.get("as").ok().flatten().filter(|_| state.world.is_sandbox());
+    let (username, password) = chosen.map_or((username, password), |name| (Some(name), Some(sandbox::PASSWORD)));
     let (Some(username), Some(password)) = (username, password) else {
         return form(&state, page, next, username.unwrap_or_default().to_owned(), Some(SignInProblem::Missing)).await;
     };
@@ -74,7 +89,7 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
             return form(&state, page, next, username.to_owned(), Some(SignInProblem::Limited { minutes })).await;
         }
     };
-    let SignIn::Directory(directory) = &state.sign_in;
+    let SignIn::Directory(directory) = &state.sign_in else { return page.problem(StatusCode::NOT_FOUND) };
     let person = match directory.check(&state.platform, username, password).await {
         Ok(Some(person)) => person,
         Ok(None) => {
@@ -94,8 +109,8 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
     {
         return page.fault(&fault);
     }
-    match people::begin_session(&state.platform, person.person_id).await {
-        Ok(token) => session::set(&state, redirect(local(&next)), Some(&token)),
+    match people::begin_session(&state.platform, person.person_id, people::Began::default()).await {
+        Ok(token) => session::set(&state, redirect(&local(&state, &next)), Some(&token)),
         Err(fault) => page.fault(&fault),
     }
 }
@@ -127,5 +142,5 @@ pub(super) async fn sign_out(With(state): With<State>, id: CallId, request: Requ
     {
         return Page::new(&state, &id).fault(&fault);
     }
-    session::set(&state, redirect(view::SIGN_IN), None)
+    session::set(&state, redirect(&state.path(view::SIGN_IN)), None)
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use askama::Template;
 use jiff::Timestamp;
 
+use crate::sandbox::PASSWORD as SANDBOX_PASSWORD;
+
 pub(crate) use brand::{DEFAULT_ACCENT, brand_css};
 
 /// Where the sign-in form is shown (GET) and posted (POST: `username`, `password`, `next`).
@@ -59,6 +61,20 @@ pub(crate) struct Shell {
     pub banner: Option<String>,
     /// The name of the person signed in.
     pub signed_in: Option<String>,
+    /// What comes before the paths of people's pages: nothing, or `/sandbox`.
+    pub root: &'static str,
+}
+
+impl Shell {
+    /// A person's page, as it is in this world.
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.root)
+    }
+
+    /// The front page.
+    fn home(&self) -> &str {
+        if self.root.is_empty() { "/" } else { self.root }
+    }
 }
 
 /// A point in time, once for machines and once for people.
@@ -140,6 +156,21 @@ pub(crate) struct SignInPage {
     pub problem: Option<SignInProblem>,
     /// A calm word above the form, such as "You have signed out."
     pub notice: Option<String>,
+    /// In the sandbox: who can be chosen with one press.
+    pub people: Vec<SandboxPerson>,
+}
+
+/// A synthetic person of the sandbox.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SandboxPerson {
+    /// By which they sign in.
+    pub username: String,
+    /// How they call themselves.
+    pub name: String,
+    /// How much there is of them, in words: "heavy, 20,000 rows".
+    pub size: String,
+    /// Where they live, and what that means: "DE", "US, where data cannot be asked for".
+    pub region: String,
 }
 
 /// Why a sign-in failed.
@@ -157,8 +188,8 @@ pub(crate) enum SignInProblem {
 }
 
 impl SignInPage {
-    fn next_path(&self) -> &str {
-        local_path(&self.next).unwrap_or(CONNECTIONS)
+    fn next_path(&self) -> String {
+        local_path(&self.next).map_or_else(|| self.shell.path(CONNECTIONS), ToOwned::to_owned)
     }
 
     /// Whether the fields themselves are at fault.

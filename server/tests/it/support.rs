@@ -134,16 +134,22 @@ pub(crate) struct Plan {
     pub(crate) clips: String,
     /// Further tables of `portward.toml`.
     pub(crate) toml: String,
+    /// Whether there is a sandbox: making its people takes a moment that most tests can do without.
+    pub(crate) sandbox: bool,
 }
 
 impl Plan {
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, catalogue: CATALOGUE.into(), clips: clips(), toml: String::new() }
+        Self { engine, catalogue: CATALOGUE.into(), clips: clips(), toml: String::new(), sandbox: false }
     }
 
     pub(crate) fn toml(mut self, text: &str) -> Self {
         self.toml.push_str(text);
         self
+    }
+
+    pub(crate) fn with_sandbox(self) -> Self {
+        Self { sandbox: true, ..self }
     }
 
     pub(crate) fn catalogue(mut self, text: impl Into<String>) -> Self {
@@ -164,8 +170,9 @@ impl Plan {
             Engine::Postgres => Some(testkit::postgres::database().expect("a PostgreSQL for these tests")),
         };
         let store = database.as_ref().map_or_else(|| "sqlite:portward.db".to_owned(), |database| database.url().to_owned());
+        let sandbox = self.sandbox;
         let toml = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nstop_within = \"2 s\"\n\
+            "[sandbox]\nenabled = {sandbox}\nheavy_rows = 2000\n[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\nstop_within = \"2 s\"\n\
              [store]\nurl = \"{store}\"\n[log]\nformat = \"json\"\n[webhooks]\nallow = [\"127.0.0.0/8\"]\n{}",
             self.toml
         );

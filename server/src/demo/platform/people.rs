@@ -52,6 +52,8 @@ pub(crate) struct DemoPerson {
     pub(crate) likes: u64,
     /// Posts that are still up.
     pub(crate) videos: u64,
+    /// Rows of all tables together.
+    pub(crate) rows: u64,
 }
 
 /// Everybody who can sign in: eligible people first, at least one of each size, those outside EEA and UK last.
@@ -66,6 +68,7 @@ pub(crate) fn people(plan: &Plan) -> Vec<DemoPerson> {
             following: person.rows.following,
             likes: person.likes_received(),
             videos: person.rows.posts,
+            rows: person.rows.total(),
             username: person.username,
             display_name: person.display_name,
             region: person.region,

@@ -27,7 +27,7 @@ fn shell(name: &str) -> Shell {
         legal: vec![(text(name), text("javascript:alert(1)"))],
         support: Some((text(name), text("mailto:help@clips.example"))),
     };
-    Shell { brand: Arc::new(brand), banner: Some(text(name)), signed_in: Some(text(name)) }
+    Shell { brand: Arc::new(brand), banner: Some(text(name)), signed_in: Some(text(name)), root: "" }
 }
 
 fn scope(name: &str, term: Term) -> ScopeChoice {
@@ -175,6 +175,7 @@ fn sign_in_posts_what_is_fixed() {
         username: text("ana"),
         problem: Some(SignInProblem::Limited { minutes: 1 }),
         notice: None,
+        people: Vec::new(),
     };
     let shown = html(&page);
     assert_eq!(shown.matches("<form").count(), 1);
