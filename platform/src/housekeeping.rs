@@ -7,18 +7,19 @@ use futures_util::TryStreamExt;
 use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
-use crate::{Fault, Platform, accounts, grants, notices, requests, uploads, vault};
+use crate::{Fault, Platform, accounts, apps, grants, notices, organisations, requests, uploads, vault};
 
 /// What is done, and how often.
-pub(crate) fn schedules() -> [(&'static str, Duration, Job); 3] {
+pub(crate) fn schedules() -> [(&'static str, Duration, Job); 4] {
     let minutes = |count: u64| Duration::from_secs(count * 60);
-    [("expire", minutes(1), Job::Expire), ("sweep", minutes(60), Job::Sweep), ("forget", minutes(60), Job::Forget)]
+    [("expire", minutes(1), Job::Expire), ("sweep", minutes(60), Job::Sweep), ("forget", minutes(60), Job::Forget), ("review", minutes(60), Job::Review)]
 }
 
 /// Ends archives whose time is over, and grants that nobody can use.
 pub(crate) async fn expire(platform: &Platform) -> Result<(), Fault> {
     let archives = requests::expire(platform).await?;
-    let grants = grants::end_idle(platform).await?;
+    let grants = grants::end_idle(platform).await? + apps::finish(platform).await?;
+    organisations::expire(platform).await?;
     if archives + grants > 0 {
         tracing::info!(archives, grants, "ended what ran out");
     }

@@ -19,9 +19,17 @@
 //! and the documentation. Each change names the `version` it was made on, so of two at once one wins. The reviewer's clock (`due_at`) stands
 //! exactly while the applicant has the move (`stopped_at`); a constraint of the table says so too.
 
+pub mod canned;
+pub mod case;
 pub mod clocks;
 pub mod codes;
+pub mod decide;
+mod keeping;
+pub mod questions;
+pub mod queue;
+pub mod review;
 pub mod rows;
+pub mod statistics;
 
 use serde_json::{Map, Value};
 
@@ -30,6 +38,9 @@ use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::{Fault, Platform};
 
+pub(crate) use keeping::keep;
+pub(crate) use review::end_of_app;
+pub use review::{Refusal, reopen, revoke, withdraw};
 pub use rows::{Version, by_id, of_app, open_of_app, versions};
 
 words! {

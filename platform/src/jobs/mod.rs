@@ -46,6 +46,8 @@ pub enum Job {
     Expire,
     /// Delete objects that no row names.
     Sweep,
+    /// Tell of applications whose limit was missed, and remind those who were asked.
+    Review,
     /// Forget what has been kept long enough.
     Forget,
 }
@@ -84,6 +86,7 @@ impl Job {
             Self::Expire => "expire".into(),
             Self::Sweep => "sweep".into(),
             Self::Forget => "forget".into(),
+            Self::Review => "review".into(),
         }
     }
 
@@ -94,7 +97,7 @@ impl Job {
             Self::Deliver { .. } => 1000,
             Self::Mail { .. } => 10_000,
             Self::DeleteObject { .. } => 100,
-            Self::Expire | Self::Sweep | Self::Forget => 5,
+            Self::Expire | Self::Sweep | Self::Review | Self::Forget => 5,
         }
     }
 }

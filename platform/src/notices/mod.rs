@@ -22,62 +22,86 @@ pub(crate) use deliver::{deliver, forget, reseal};
 pub use letter::Rendered;
 pub use mail::{Mail, OpenError, Outbox, Sent, Trouble};
 pub use rows::{NoticeRow, list};
-pub use samples::samples;
+pub use samples::sample;
 
-/// One mail: what it tells. Links are paths on this server, such as `/developers/verify?token=..`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "a variant says what it tells; its fields are the words in it")]
-pub enum Notice {
+/// Every mail once: its variant, the word under which it is listed, and what its words need. So there is no mail without a word, and no word
+/// without a sample (`samples.rs`) and a snapshot.
+macro_rules! notices {
+    ($($(#[$meta:meta])* $variant:ident = $word:literal { $($field:ident: $type:ty),* $(,)? }),+ $(,)?) => {
+        /// One mail: what it tells. Links are paths on this server, such as `/developers/verify?token=..`.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "a variant says what it tells; its fields are the words in it")]
+        pub enum Notice { $($(#[$meta])* $variant { $($field: $type),* }),+ }
+
+        crate::db::words! {
+            /// Which mail.
+            Kind { $($(#[$meta])* $variant = $word),+ }
+        }
+
+        impl Notice {
+            /// Which mail it is.
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$variant { .. } => Kind::$variant),+ }
+            }
+        }
+    };
+}
+
+notices! {
+    /// From the operator to themselves: whether mail arrives.
+    Test = "test" { at: String },
     /// To a new developer: prove the address.
-    VerifyEmail { name: String, path: String },
+    VerifyEmail = "verify_email" { name: String, path: String },
     /// Somebody signed up with an address that has an account already. The page says the same to both.
-    AccountExists { name: String },
+    AccountExists = "account_exists" { name: String },
     /// A link for a new password.
-    ResetPassword { name: String, path: String },
+    ResetPassword = "reset_password" { name: String, path: String },
     /// To the new address of an account: prove it.
-    ChangeEmail { name: String, path: String },
+    ChangeEmail = "change_email" { name: String, path: String },
     /// To the old address, once the new one holds.
-    EmailChanged { name: String },
+    EmailChanged = "email_changed" { name: String },
     /// The password was changed.
-    PasswordChanged { name: String },
+    PasswordChanged = "password_changed" { name: String },
     /// To a new member of staff: set the first password.
-    WelcomeStaff { name: String, path: String },
+    WelcomeStaff = "welcome_staff" { name: String, path: String },
     /// To a developer: join an organisation.
-    Invitation { organisation: String, by: String, role: String, path: String },
+    Invitation = "invitation" { organisation: String, by: String, role: String, path: String },
     /// An app went to review.
-    AppSubmitted { app: String, due: String },
+    AppSubmitted = "app_submitted" { app: String, due: String },
     /// An app was decided about.
-    AppDecided { app: String, approved: bool, reasons: Vec<Reason>, path: String },
+    AppDecided = "app_decided" { app: String, approved: bool, reasons: Vec<Reason>, path: String },
     /// To the address on an application's form: prove it.
-    ConfirmContact { organisation: String, app: String, path: String },
+    ConfirmContact = "confirm_contact" { organisation: String, app: String, path: String },
     /// An application was submitted.
-    ApplicationSubmitted { app: String, reference: String, usual: String, due: String, path: String },
+    ApplicationSubmitted = "application_submitted" { app: String, reference: String, usual: String, due: String, path: String },
     /// A reviewer asks the applicant.
-    Question { app: String, reference: String, question: String, fields: Vec<String>, due: String, path: String },
+    Question = "question" { app: String, reference: String, question: String, fields: Vec<String>, due: String, path: String },
     /// The question is still open.
-    QuestionReminder { app: String, reference: String, question: String, fields: Vec<String>, due: String, path: String, days_left: u32 },
+    QuestionReminder = "question_reminder" { app: String, reference: String, question: String, fields: Vec<String>, due: String, path: String, days_left: u32 },
     /// To the reviewer: the question was answered.
-    QuestionAnswered { app: String, reference: String, path: String },
+    QuestionAnswered = "question_answered" { app: String, reference: String, path: String },
+    /// To the reviewer: the move is theirs again, and why.
+    CaseReturned = "case_returned" { app: String, reference: String, what: String, path: String },
     /// An application was decided about.
-    ApplicationDecided { app: String, reference: String, outcomes: Vec<ScopeOutcome>, text: String, path: String },
+    ApplicationDecided = "application_decided" { app: String, reference: String, outcomes: Vec<ScopeOutcome>, text: String, path: String },
     /// To the applicant: the limit passed without a decision.
-    DecisionLate { app: String, reference: String, due: String, path: String },
+    DecisionLate = "decision_late" { app: String, reference: String, due: String, path: String },
     /// To administrators: the same.
-    Escalated { reference: String, due: String, path: String },
+    Escalated = "escalated" { reference: String, due: String, path: String },
     /// A submitted application is open for correction.
-    Reopened { app: String, reference: String, text: String, path: String },
+    Reopened = "reopened" { app: String, reference: String, text: String, path: String },
     /// A correction that was asked for is refused.
-    CorrectionRefused { app: String, reference: String, reason: String, path: String },
+    CorrectionRefused = "correction_refused" { app: String, reference: String, reason: String, path: String },
     /// A ticket was opened.
-    TicketOpened { ticket: String, subject: String, due: String, path: String },
+    TicketOpened = "ticket_opened" { ticket: String, subject: String, due: String, path: String },
     /// Staff answered a ticket; `path` answers without signing in.
-    TicketAnswered { ticket: String, subject: String, text: String, path: String },
+    TicketAnswered = "ticket_answered" { ticket: String, subject: String, text: String, path: String },
     /// A ticket was closed.
-    TicketClosed { ticket: String, subject: String, path: String },
+    TicketClosed = "ticket_closed" { ticket: String, subject: String, path: String },
     /// To the member of staff whose ticket it is: the developer wrote.
-    TicketReplied { ticket: String, subject: String, path: String },
+    TicketReplied = "ticket_replied" { ticket: String, subject: String, path: String },
     /// To administrators: a ticket waits for its first answer longer than promised.
-    TicketLate { ticket: String, subject: String, due: String, path: String },
+    TicketLate = "ticket_late" { ticket: String, subject: String, due: String, path: String },
 }
 
 /// What was decided about one scope: its name, the outcome in words, the reason if it was refused, the conditions if there are any.
@@ -97,37 +121,6 @@ pub struct Reason {
 }
 
 impl Notice {
-    /// The word under which it is listed.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::VerifyEmail { .. } => "verify_email",
-            Self::AccountExists { .. } => "account_exists",
-            Self::ResetPassword { .. } => "reset_password",
-            Self::ChangeEmail { .. } => "change_email",
-            Self::EmailChanged { .. } => "email_changed",
-            Self::PasswordChanged { .. } => "password_changed",
-            Self::WelcomeStaff { .. } => "welcome_staff",
-            Self::Invitation { .. } => "invitation",
-            Self::AppSubmitted { .. } => "app_submitted",
-            Self::AppDecided { .. } => "app_decided",
-            Self::ConfirmContact { .. } => "confirm_contact",
-            Self::ApplicationSubmitted { .. } => "application_submitted",
-            Self::Question { .. } => "question",
-            Self::QuestionReminder { .. } => "question_reminder",
-            Self::QuestionAnswered { .. } => "question_answered",
-            Self::ApplicationDecided { .. } => "application_decided",
-            Self::DecisionLate { .. } => "decision_late",
-            Self::Escalated { .. } => "escalated",
-            Self::Reopened { .. } => "reopened",
-            Self::CorrectionRefused { .. } => "correction_refused",
-            Self::TicketOpened { .. } => "ticket_opened",
-            Self::TicketAnswered { .. } => "ticket_answered",
-            Self::TicketClosed { .. } => "ticket_closed",
-            Self::TicketReplied { .. } => "ticket_replied",
-            Self::TicketLate { .. } => "ticket_late",
-        }
-    }
-
     /// The mail as it would be sent.
     pub fn render(&self, site: &crate::settings::Site) -> Result<Rendered, Fault> {
         letter::render(&words::letter(self, site), site)
@@ -161,8 +154,6 @@ pub const fn lives(purpose: Purpose) -> Duration {
 
 /// A day in words, as mails and pages write it: `6 January 2027`.
 pub fn day(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(
-        |_| at.to_string(),
-        |time| time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %B %Y").to_string(),
-    )
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.to_string(), |time| time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %B %Y").to_string())
 }

@@ -100,6 +100,10 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
     let hello = |who: &str| new().say(if who.trim().is_empty() { "Hello,".to_owned() } else { format!("Hello {},", name(who)) });
     let brand = line(&site.brand);
     match notice {
+        Notice::Test { at } => new()
+            .say(format!("This is a test. It was sent from the command line of {brand} at {}. If you can read it, mail arrives.", line(at)))
+            .say("There is nothing to do.")
+            .done(format!("A test mail from {brand}"), STAFF),
         Notice::VerifyEmail { name: who, path } => hello(who)
             .say(format!("A developer account was made at {brand} with this address. Confirm that the address is yours to use the account."))
             .open("Confirm the address", path)
@@ -197,6 +201,10 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say(format!("Your question about application {} of {} was answered. Your time runs again.", line(reference), name(app)))
             .open("The application", path)
             .done(format!("Answered: application {}", line(reference)), STAFF),
+        Notice::CaseReturned { app, reference, what, path } => new()
+            .say(format!("Application {} of {} {}. The move is yours again.", line(reference), name(app), line(what)))
+            .open("The application", path)
+            .done(format!("Back with you: application {}", line(reference)), STAFF),
         Notice::ApplicationDecided { app, reference, outcomes, text, path } => {
             let opening = new()
                 .say(format!("The application of {} for the Data Portability API was decided.", name(app)))

@@ -1,0 +1,281 @@
+//! Questions to the applicant. While one is open the reviewer's clock stands; the mail to the confirmed address on the form holds a link on which it
+//! can be answered without an account.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::case::{self, Question};
+use super::review::{self, Refusal, change, load, required, tidy};
+use super::{Application, Event, Happened, State, Version, asked_families, clocks, is_sensitive, rows};
+use crate::accounts::Account;
+use crate::audit::Actor;
+use crate::clock::Millis;
+use crate::db::Tx;
+use crate::links::{self, Purpose};
+use crate::notices::Notice;
+use crate::{Fault, Platform};
+
+/// Fields that a question cannot open: the address is proved before a submission, so it is changed by a correction.
+const NEVER: &[&str] = &["email", "app_id"];
+
+/// A reviewer asks the applicant, and gives them the move.
+pub async fn ask(
+    platform: &Platform,
+    staff: &Account,
+    application_id: i64,
+    version: i64,
+    text: &str,
+    fields: &[String],
+) -> Result<Application, Refusal> {
+    let text = required("question", text)?;
+    let good = |field: &String| field.len() <= 60 && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fields.len() > 50 || !fields.iter().all(good) || fields.iter().any(|field| NEVER.contains(&field.as_str())) {
+        return Err(Refusal::of("fields", "One of the fields cannot be changed by an answer."));
+    }
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    let before = load(&mut tx, application_id, version).await?;
+    if before.state != State::InReview {
+        return Err(Refusal::NotNow(before.state));
+    }
+    if before.assigned_to != Some(staff.account_id) {
+        return Err(Refusal::NotYours);
+    }
+    if before.email_confirmed_at.is_none() {
+        return Err(Refusal::of("question", "The address on the form is not confirmed."));
+    }
+    let mut after = before.clone();
+    after.shift(platform, State::NeedsInfo, now);
+    let question = Question {
+        question_id: platform.random.id(),
+        application_id,
+        asked_by: staff.account_id,
+        asked_at: now,
+        text: text.clone(),
+        fields: fields.join(","),
+        due_at: after.answer_due_at.unwrap_or(now),
+        reminders: 0,
+        answered_at: None,
+        answer: None,
+        changes: None,
+        closed_at: None,
+    };
+    let event = Event { text: &text, visible: true, ..Event::new(application_id, staff.actor(), Happened::Asked) };
+    let after = change(platform, &mut tx, &before, after, event).await?;
+    case::insert_question(&mut tx, &question).await?;
+    let path = link(platform, &mut tx, &after, &question).await?;
+    let app = review::app_name(&mut tx, after.app_id).await?;
+    let notice = Notice::Question {
+        app,
+        reference: after.reference(),
+        question: text,
+        fields: question.fields(),
+        due: clocks::in_words(question.due_at, &platform.settings.review.calendar()),
+        path,
+    };
+    review::to_applicant(platform, &mut tx, &after, notice).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// The mailed path. It works until the answer is due, once; a later one takes its place.
+async fn link(platform: &Platform, tx: &mut Tx, application: &Application, question: &Question) -> Result<String, Fault> {
+    let lives = question.due_at.since(platform.now());
+    let token = links::make(platform, tx, Purpose::AnswerQuestion, question.question_id, &application.email, lives).await?;
+    Ok(format!("/developers/answer?token={token}"))
+}
+
+/// What a mailed link opens: the question and its application, without using the link up.
+pub async fn behind(platform: &Platform, token: &str) -> Result<Option<(Application, Question)>, Fault> {
+    let Some(found) = links::look(platform, Purpose::AnswerQuestion, token).await? else { return Ok(None) };
+    let mut tx = platform.db.read().await?;
+    let Some(question) = case::question(&mut tx, found.about_id).await?.filter(|question| question.closed_at.is_none()) else {
+        return Ok(None);
+    };
+    let application = rows::by_id(&mut tx, question.application_id).await?;
+    Ok(application.map(|application| (application, question)))
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// Whoever holds the mailed link.
+    Link(&'a str),
+    /// A developer who works on the app, the question with this number.
+    Developer(&'a Account, i64),
+}
+
+/// What an answer changes and what the machine finds in the changed answers: made by the form's rules, which know the fields.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Field to new value.
+    pub fields: Map<String, Value>,
+    /// The findings about all of the answers as they are then, as JSON; none if they are as before.
+    pub findings: Option<String>,
+    /// The words by which the application is found, if they change.
+    pub search: Option<String>,
+}
+
+/// The answer: the application returns to the reviewer who asked, the clock goes on, and what changed is kept as a version of its own.
+pub async fn answer(platform: &Platform, by: By<'_>, text: &str, changes: Changes) -> Result<Application, Refusal> {
+    let text = tidy(text).map_err(|why| Refusal::of("answer", why))?;
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    let question_id = match by {
+        // Taken in this transaction: what is refused below leaves the link as it was.
+        By::Link(token) => links::take(platform, &mut tx, Purpose::AnswerQuestion, token).await?.ok_or(Refusal::Unknown)?.about_id,
+        By::Developer(_, question_id) => question_id,
+    };
+    let question = case::question(&mut tx, question_id).await?.ok_or(Refusal::Unknown)?;
+    let before = rows::by_id(&mut tx, question.application_id).await?.ok_or(Refusal::Unknown)?;
+    if before.state != State::NeedsInfo || question.closed_at.is_some() {
+        return Err(Refusal::NotNow(before.state));
+    }
+    let (actor, account_id) = match by {
+        By::Link(_) => (Actor::App(before.app_id), None),
+        By::Developer(account, _) => (account.actor(), Some(account.account_id)),
+    };
+    let mut answers = before.answers();
+    let open = question.fields();
+    let mut changed = Map::new();
+    for (field, value) in changes.fields {
+        if open.contains(&field) && answers.get(&field) != Some(&value) {
+            answers.insert(field.clone(), value.clone());
+            changed.insert(field, value);
+        }
+    }
+    if text.is_empty() && changed.is_empty() {
+        return Err(Refusal::of("answer", "Write an answer, or change one of the fields."));
+    }
+    let json = |value: &Map<String, Value>| serde_json::to_string(value).map_err(|fault| Fault::Row(fault.to_string()));
+    if !case::answer(&mut tx, question_id, &text, &json(&changed)?, now).await? {
+        return Err(Refusal::NotNow(before.state));
+    }
+    links::end(&mut tx, Purpose::AnswerQuestion, question_id).await?;
+    let mut after = before.clone();
+    after.shift(platform, State::InReview, now);
+    if !changed.is_empty() {
+        after.submissions += 1;
+        after.answers = json(&answers)?;
+        after.sensitive = is_sensitive(platform, &asked_families(&answers));
+        after.search = changes.search.unwrap_or(after.search);
+        freeze(&mut tx, &after, changes.findings, account_id, now).await?;
+    }
+    let event = Event { text: &text, visible: true, ..Event::new(after.application_id, actor, Happened::Answered) };
+    let after = change(platform, &mut tx, &before, after, event).await?;
+    let app = review::app_name(&mut tx, after.app_id).await?;
+    let notice =
+        Notice::QuestionAnswered { app, reference: after.reference(), path: review::console_path(after.application_id) };
+    review::to_reviewer(platform, &mut tx, &after, notice).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// The next version: as the last one, with the answers of now. What was declared and accepted then holds on.
+async fn freeze(
+    tx: &mut Tx,
+    after: &Application,
+    findings: Option<String>,
+    account_id: Option<i64>,
+    now: Millis,
+) -> Result<(), Fault> {
+    let last = rows::versions(tx, after.application_id).await?.pop();
+    let last = last.ok_or_else(|| Fault::Row(format!("application {} has no version", after.application_id)))?;
+    let next = Version {
+        number: after.submissions,
+        answers: after.answers.clone(),
+        findings: findings.unwrap_or(last.findings),
+        submitted_by: account_id,
+        submitted_at: now,
+        ..last
+    };
+    rows::insert_version(tx, &next).await
+}
+
+/// Sends the reminders that are due, and gives back to the reviewer what was not answered in time. Gives how many of each there were.
+pub(super) async fn keep(platform: &Platform) -> Result<(u64, u64), Fault> {
+    let now = platform.now();
+    let spans: Vec<Duration> = platform.settings.review.reminders.iter().map(|span| span.0).collect();
+    let first = spans.iter().min().copied().unwrap_or(platform.settings.review.answer.0).min(platform.settings.review.answer.0);
+    let mut tx = platform.db.read().await?;
+    let open = case::open_questions(&mut tx, now - first).await?;
+    drop(tx);
+    let (mut reminded, mut unanswered) = (0, 0);
+    for question in open {
+        if question.due_at <= now {
+            unanswered += u64::from(give_back(platform, question.application_id).await?);
+        } else {
+            reminded += u64::from(remind(platform, &question, &spans).await?);
+        }
+    }
+    Ok((reminded, unanswered))
+}
+
+async fn remind(platform: &Platform, question: &Question, spans: &[Duration]) -> Result<bool, Fault> {
+    let now = platform.now();
+    let passed = spans.iter().filter(|span| question.asked_at + **span <= now).count();
+    let passed = i32::try_from(passed).unwrap_or(i32::MAX);
+    // After a standstill of the program one reminder goes out for all that were missed.
+    if passed <= question.reminders {
+        return Ok(false);
+    }
+    let mut tx = platform.db.begin().await?;
+    if !case::remind(&mut tx, question.question_id, question.reminders, passed).await? {
+        return Ok(false);
+    }
+    let Some(application) = rows::by_id(&mut tx, question.application_id).await? else { return Ok(false) };
+    let path = link(platform, &mut tx, &application, question).await?;
+    let app = review::app_name(&mut tx, application.app_id).await?;
+    // Begun days count: who has an hour left has not got a day, but is not told of none.
+    let days_left = question.due_at.since(now).as_secs().div_ceil(24 * 3600);
+    let notice = Notice::QuestionReminder {
+        app,
+        reference: application.reference(),
+        question: question.text.clone(),
+        fields: question.fields(),
+        due: clocks::in_words(question.due_at, &platform.settings.review.calendar()),
+        path,
+        days_left: u32::try_from(days_left).unwrap_or(u32::MAX),
+    };
+    review::to_applicant(platform, &mut tx, &application, notice).await?;
+    Event { visible: true, ..Event::new(application.application_id, Actor::System, Happened::Reminded) }
+        .write(platform, &mut tx, application.app_id)
+        .await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Nobody answered, or nobody corrected: the move is the reviewer's again, with that said. Nothing is refused by it.
+pub(super) async fn give_back(platform: &Platform, application_id: i64) -> Result<bool, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    let Some(before) = rows::by_id(&mut tx, application_id).await? else { return Ok(false) };
+    if !before.state.waits_for_applicant() || before.answer_due_at.is_none_or(|due| due > now) {
+        return Ok(false);
+    }
+    review::close_questions(&mut tx, application_id, now).await?;
+    let mut after = before.clone();
+    let back = before.reopened_from.as_deref().and_then(State::parse).filter(|_| before.state == State::Reopened);
+    after.shift(platform, back.unwrap_or(State::InReview), now);
+    after.reopened_from = None;
+    if before.state == State::Reopened
+        && let Some(last) = rows::versions(&mut tx, application_id).await?.pop()
+    {
+        // What was begun and not handed in is not what is decided about.
+        after.answers = last.answers;
+    }
+    let Some(after) = rows::store(&mut tx, &before, after, now).await? else { return Ok(false) };
+    Event {
+        moved: Some((before.state, after.state)),
+        visible: true,
+        ..Event::new(application_id, Actor::System, Happened::Unanswered)
+    }
+    .write(platform, &mut tx, after.app_id)
+    .await?;
+    let app = review::app_name(&mut tx, after.app_id).await?;
+    let what = if before.state == State::Reopened { "was not corrected in time" } else { "was not answered in time" };
+    review::tell_reviewer(platform, &mut tx, &after, app, what).await?;
+    tx.commit().await?;
+    Ok(true)
+}
