@@ -136,7 +136,10 @@ create table invitations (
   invitation_id bigint primary key,
   organisation_id bigint not null references organisations (organisation_id),
   app_id bigint references apps (app_id),
-  account_id bigint not null references accounts (account_id),
+  -- None if nobody is registered with the address: whoever invites is not told so.
+  account_id bigint references accounts (account_id),
+  -- As it was typed; emptied once the invitation has ended.
+  email text not null,
   role text not null,
   invited_by bigint not null references accounts (account_id),
   created_at bigint not null,
@@ -185,6 +188,20 @@ create table app_revisions (
   unique (app_id, number)
 );
 create index app_revisions_queue on app_revisions (state, due_at, revision_id);
+
+-- An app that is offered to another organisation.
+create table app_transfers (
+  transfer_id bigint primary key,
+  app_id bigint not null references apps (app_id),
+  organisation_id bigint not null references organisations (organisation_id),
+  started_by bigint not null references accounts (account_id),
+  created_at bigint not null,
+  expires_at bigint not null,
+  ended_at bigint,
+  outcome text
+);
+create unique index app_transfers_open on app_transfers (app_id) where ended_at is null;
+create index app_transfers_by_organisation on app_transfers (organisation_id, ended_at);
 
 -- Addresses whose ownership an app's owner proves (contract 1.6).
 create table url_properties (

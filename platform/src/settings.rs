@@ -1,6 +1,7 @@
 //! What the operator can set about the rules, with defaults and their reasons. `portward.toml` holds these sections.
 
 mod accounts;
+mod apps;
 mod uploads;
 mod review;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 pub use accounts::Accounts;
+pub use apps::{Apps, Organisations};
 pub use uploads::Uploads;
 pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 
@@ -36,6 +38,10 @@ pub struct Settings {
     pub sign_in: SignIn,
     /// Sign-in of developers and staff.
     pub accounts: Accounts,
+    /// Groups of developers.
+    pub organisations: Organisations,
+    /// What developers may say of their apps, and the clock of app review.
+    pub apps: Apps,
     /// Review of applications.
     pub review: Review,
     /// Calls to apps.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use platform::provider::{Provider, Realm};
 use platform::settings::{self, Settings};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -33,7 +34,10 @@ pub(crate) struct Config {
     eligibility: settings::Eligibility,
     quotas: settings::Quotas,
     sign_in: settings::SignIn,
+    pub(crate) provider: settings::Providers,
     pub(crate) accounts: settings::Accounts,
+    organisations: settings::Organisations,
+    pub(crate) apps: settings::Apps,
     review: settings::Review,
     webhooks: settings::Webhooks,
     jobs: settings::Jobs,
@@ -236,6 +240,8 @@ impl Config {
             quotas: self.quotas.clone(),
             sign_in: self.sign_in.clone(),
             accounts: self.accounts.clone(),
+            organisations: self.organisations.clone(),
+            apps: self.apps.clone(),
             review: self.review.clone(),
             webhooks: self.webhooks.clone(),
             jobs: self.jobs.clone(),
@@ -281,6 +287,23 @@ impl Config {
         let scheme = if self.tls.cert.is_some() { "https" } else { "http" };
         let url = self.server.public_url.clone().unwrap_or_else(|| format!("{scheme}://{host}"));
         url.trim_end_matches('/').to_owned()
+    }
+
+    /// The operator's OpenID providers: of people, and of staff. `base_url` is how browsers reach us.
+    pub(crate) fn providers(&self, base_url: &str) -> anyhow::Result<(Option<Provider>, Option<Provider>)> {
+        let open = |realm: Realm, settings: &Option<settings::Provider>| {
+            let Some(settings) = settings else { return Ok(None) };
+            let secret = match &settings.client_secret_file {
+                Some(file) => {
+                    let file = self.path(file);
+                    let read = std::fs::read_to_string(&file);
+                    Some(read.with_context(|| format!("provider.{realm}.client_secret_file {}", file.display()))?.trim().to_owned())
+                }
+                None => settings.client_secret.as_ref().map(|secret| secret.0.clone()),
+            };
+            Ok::<_, anyhow::Error>(Some(Provider::new(realm, settings, secret, base_url)?))
+        };
+        Ok((open(Realm::People, &self.provider.people)?, open(Realm::Staff, &self.provider.staff)?))
     }
 
     /// Writes down what makes this gateway another than the default, so that `portward admin --config` finds the same one.

@@ -1,8 +1,16 @@
-//! Apps: who may ask. Their credentials, redirect URIs, scopes and status.
+//! Apps: who may ask. Their credentials, redirect URIs, scopes and status; what developers write about them, and its review.
 
+mod checklist;
+mod credentials;
+mod details;
+mod ending;
 mod mirror;
 mod redirect;
+pub mod review;
+mod revisions;
 mod rows;
+mod scopes;
+pub mod transfer;
 
 use std::time::Duration;
 
@@ -15,9 +23,25 @@ use crate::db::{Tx, words};
 use crate::quotas::RequestType;
 use crate::{Fault, Platform};
 
+pub use checklist::{Checklist, Move, Part, Progress, Track, checklist, page_of};
+pub use credentials::{SecretError, SecretFacts, end_secret, reveal_secret, rotate, secret_facts};
+pub use details::{
+    Android, AppDetails, DESCRIPTION_LIMIT, Flaw, Ios, NAME_LIMIT, PlatformKind, Product, REDIRECT_LIMIT, Site, is_disguise,
+    redirects_field,
+};
+pub use ending::delete;
+pub(crate) use ending::{close, finish};
 pub use mirror::mirror;
 pub use redirect::{BadRedirect, RedirectUri};
-pub use rows::{by_client_key, by_id, list, overrides, redirects, scopes};
+pub use revisions::{
+    Change, MakeError, Revision, RevisionState, SaveError, approved_revision, begin_revision, create_for, platforms, revert,
+    review_may_move_from, revision, revisions, save, working_copy,
+};
+pub use rows::{by_client_key, by_id, list, managed_by, of_owner, overrides, redirects, scopes};
+pub(crate) use scopes::usable;
+pub use scopes::{
+    Approval, SwitchError, approvals, approve_families, families, pair, switch_off, switch_on, withdraw_families,
+};
 
 words! {
     /// Where an app stands.
@@ -95,7 +119,7 @@ pub struct App {
 impl App {
     /// Whether it may ask for codes, tokens and data.
     pub fn may_ask(&self) -> bool {
-        self.status == AppStatus::Live
+        self.status == AppStatus::Live && self.deleted_at.is_none()
     }
 }
 
@@ -174,7 +198,8 @@ pub async fn create(
     apply(platform, &mut app, &details)?;
     let mut tx = platform.db.begin().await.map_err(Fault::from)?;
     rows::insert(&mut tx, &app).await?;
-    rows::replace_lists(&mut tx, app_id, details.redirects.as_deref(), details.scopes.as_ref()).await?;
+    rows::replace_lists(&mut tx, app_id, details.redirects.as_deref(), None).await?;
+    set_scopes(&mut tx, &app, details.scopes.as_ref(), now).await?;
     let secret = new_secret(platform, &mut tx, app_id, now).await?;
     let entry = Entry { app: Some(app_id), ..Entry::new(actor, "app.created") };
     entry.write(&mut tx, &platform.random, now).await?;
@@ -191,12 +216,29 @@ pub async fn change(platform: &Platform, actor: Actor, client_key: &str, details
     apply(platform, &mut app, &details)?;
     app.updated_at = now;
     rows::update(&mut tx, &app).await?;
-    rows::replace_lists(&mut tx, app.app_id, details.redirects.as_deref(), details.scopes.as_ref()).await?;
+    set_scopes(&mut tx, &app, details.scopes.as_ref(), now).await?;
+    rows::replace_lists(&mut tx, app.app_id, details.redirects.as_deref(), None).await?;
     let moved = if before == app.status { String::new() } else { format!("{before} to {}", app.status) };
     let entry = Entry { app: Some(app.app_id), detail: &moved, ..Entry::new(actor, "app.changed") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await.map_err(Fault::from)?;
     Ok(app)
+}
+
+/// The operator says what an app may ask for. For an app of the operator's that is the approval too; a developer's app gets portability scopes by an
+/// application only, and keeps those it has.
+async fn set_scopes(tx: &mut Tx, app: &App, scopes: Option<&wire::ScopeSet>, now: Millis) -> Result<(), ChangeError> {
+    let Some(scopes) = scopes else { return Ok(()) };
+    if app.owner_kind == OwnerKind::Operator {
+        scopes::approve_by_operator(tx, app, scopes, now).await?;
+        return Ok(rows::replace_lists(tx, app.app_id, None, Some(scopes)).await?);
+    }
+    if scopes.iter().any(wire::Scope::is_portability) {
+        let words = "the portability scopes of a developer's app are approved by an application and switched on by the developer";
+        return Err(ChangeError::Invalid(words.into()));
+    }
+    let scopes: Vec<wire::Scope> = scopes.iter().cloned().collect();
+    Ok(rows::replace_login_scopes(tx, app.app_id, &scopes).await?)
 }
 
 fn apply(platform: &Platform, app: &mut App, details: &Details) -> Result<(), ChangeError> {

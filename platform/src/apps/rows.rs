@@ -1,8 +1,10 @@
 //! The SQL of apps.
 
+pub(super) mod revisions;
+
 use wire::{Scope, ScopeSet};
 
-use super::{App, RedirectUri};
+use super::{App, OwnerKind, RedirectUri};
 use crate::Fault;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
@@ -20,7 +22,7 @@ pub async fn by_client_key(tx: &mut Tx, client_key: &str) -> Result<Option<App>,
     if client_key.contains('\0') {
         return Ok(None);
     }
-    Ok(sql!(tx, optional App, "select * from apps where client_key = $1", client_key.to_owned())?)
+    Ok(sql!(tx, optional App, "select * from apps where client_key = $1 and deleted_at is null", client_key.to_owned())?)
 }
 
 /// The app with that id.
@@ -117,10 +119,156 @@ pub async fn redirects(tx: &mut Tx, app_id: i64) -> Result<Vec<RedirectUri>, Fau
     rows.into_iter().map(|uri| RedirectUri::parse(&uri).map_err(|_| Fault::Row("a redirect URI".into()))).collect()
 }
 
-/// The scopes an app may ask for.
+/// The scopes an app may ask for. A portability scope of a developer's app counts only while its approval lives, whoever wrote it there.
 pub async fn scopes(tx: &mut Tx, app_id: i64) -> Result<ScopeSet, Fault> {
-    let rows = sql!(tx, values String, "select scope from app_scopes where app_id = $1 order by scope", app_id)?;
+    let rows = sql!(
+        tx,
+        values String,
+        "select scope
+         from app_scopes
+         join apps on apps.app_id = app_scopes.app_id
+         where app_scopes.app_id = $1
+           and (apps.owner_kind = 'operator'
+                or not (scope like '%.single' or scope like '%.ongoing')
+                or exists (select 1 from app_approvals
+                           where app_approvals.app_id = app_scopes.app_id and ended_at is null
+                             and scope in (family || '.single', family || '.ongoing')))
+         order by scope",
+        app_id,
+    )?;
     rows.into_iter().map(|scope| Scope::parse(&scope).map_err(|_| Fault::Row("a scope".into()))).collect()
+}
+
+/// Replaces the scopes of user info; portability scopes stay.
+pub(super) async fn replace_login_scopes(tx: &mut Tx, app_id: i64, scopes: &[Scope]) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "delete from app_scopes where app_id = $1 and not (scope like '%.single' or scope like '%.ongoing')",
+        app_id,
+    )?;
+    for scope in scopes.iter().filter(|scope| !scope.is_portability()) {
+        let scope = scope.as_str().to_owned();
+        sql!(tx, execute, "insert into app_scopes (app_id, scope) values ($1, $2) on conflict do nothing", app_id, scope)?;
+    }
+    Ok(())
+}
+
+/// The product is gone, and its scopes with it.
+pub(super) async fn remove_portability_scopes(tx: &mut Tx, app_id: i64) -> Result<(), Fault> {
+    sql!(tx, execute, "delete from app_scopes where app_id = $1 and (scope like '%.single' or scope like '%.ongoing')", app_id)?;
+    Ok(())
+}
+
+pub(super) async fn remove_family(tx: &mut Tx, app_id: i64, family: &str) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "delete from app_scopes where app_id = $1 and scope in ($2, $3)",
+        app_id,
+        format!("{family}.single"),
+        format!("{family}.ongoing"),
+    )?;
+    Ok(())
+}
+
+/// Adds a scope of a family whose approval lives; of any other nothing.
+pub(super) async fn add_approved_scope(tx: &mut Tx, app_id: i64, family: &str, kind: &'static str) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into app_scopes (app_id, scope)
+         select app_id, family || $3 from app_approvals where app_id = $1 and family = $2 and ended_at is null
+         on conflict do nothing",
+        app_id,
+        family.to_owned(),
+        format!(".{kind}"),
+    )?;
+    Ok(())
+}
+
+/// Records an approval, in place of an earlier one of the family.
+pub(super) async fn approve(
+    tx: &mut Tx,
+    app_id: i64,
+    family: &str,
+    application_id: Option<i64>,
+    conditions: &str,
+    now: Millis,
+) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "insert into app_approvals (app_id, family, application_id, conditions, approved_at) values ($1, $2, $3, $4, $5)
+         on conflict (app_id, family) do update
+         set application_id = excluded.application_id, conditions = excluded.conditions, approved_at = excluded.approved_at,
+             ended_at = null",
+        app_id,
+        family.to_owned(),
+        application_id,
+        conditions.to_owned(),
+        now,
+    )?;
+    Ok(())
+}
+
+/// Ends an approval. `false` if none lives.
+pub(super) async fn disapprove(tx: &mut Tx, app_id: i64, family: &str, now: Millis) -> Result<bool, Fault> {
+    let ended = sql!(
+        tx,
+        execute,
+        "update app_approvals set ended_at = $3 where app_id = $1 and family = $2 and ended_at is null",
+        app_id,
+        family.to_owned(),
+        now,
+    )?;
+    Ok(ended == 1)
+}
+
+/// Locks an app for the rest of the transaction: two acts on one app go one after the other. None if it was deleted.
+pub(super) async fn hold(tx: &mut Tx, app_id: i64) -> Result<Option<App>, Fault> {
+    Ok(sql!(
+        tx,
+        optional App,
+        "update apps set updated_at = updated_at where app_id = $1 and deleted_at is null returning *",
+        app_id,
+    )?)
+}
+
+pub(super) async fn count_of_owner(tx: &mut Tx, kind: OwnerKind, owner_id: i64) -> Result<i64, Fault> {
+    Ok(sql!(
+        tx,
+        value i64,
+        "select count(*) from apps where owner_id = $1 and owner_kind = $2 and deleted_at is null",
+        owner_id,
+        kind,
+    )?)
+}
+
+/// The apps of an owner that were not deleted, the newest first.
+pub async fn of_owner(tx: &mut Tx, kind: OwnerKind, owner_id: i64) -> Result<Vec<App>, Fault> {
+    Ok(sql!(
+        tx,
+        all App,
+        "select * from apps where owner_id = $1 and owner_kind = $2 and deleted_at is null order by created_at desc, app_id",
+        owner_id,
+        kind,
+    )?)
+}
+
+/// The apps of an organisation that somebody manages, the newest first.
+pub async fn managed_by(tx: &mut Tx, account_id: i64, organisation_id: i64) -> Result<Vec<App>, Fault> {
+    Ok(sql!(
+        tx,
+        all App,
+        "select apps.*
+         from apps
+         join app_managers on app_managers.app_id = apps.app_id
+         where account_id = $1 and owner_id = $2 and owner_kind = 'organisation' and deleted_at is null
+         order by created_at desc, apps.app_id",
+        account_id,
+        organisation_id,
+    )?)
 }
 
 pub(super) async fn insert_secret(tx: &mut Tx, secret_id: i64, app_id: i64, sealed: Vec<u8>, now: Millis) -> Result<(), Fault> {
@@ -198,4 +346,19 @@ pub async fn overrides(tx: &mut Tx, app_id: i64) -> Result<Vec<(RequestType, i64
         "select request_type, per_minute from quota_overrides where app_id = $1 order by request_type",
         app_id,
     )?)
+}
+
+/// Whether an owner has proved that an address is theirs: by its domain or one above it, or by a prefix.
+pub(super) async fn covers(tx: &mut Tx, owner_id: i64, address: &str) -> Result<bool, Fault> {
+    let proved = sql!(
+        tx,
+        all(String, String),
+        "select kind, value from url_properties where owner_id = $1 and verified_at is not null",
+        owner_id,
+    )?;
+    let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_default();
+    Ok(proved.iter().any(|(kind, value)| match kind.as_str() {
+        "domain" => host == *value || host.strip_suffix(value.as_str()).is_some_and(|above| above.ends_with('.')),
+        _ => address.starts_with(value.as_str()),
+    }))
 }

@@ -19,7 +19,7 @@ use crate::{Fault, Platform, pause, people, requests, webhooks};
 
 pub use consume::{Held, Need, Shortfall, spend};
 pub use rows::{apps_of, by_id, held, live_of_person};
-pub(crate) use rows::{give_back, spend_on, touch};
+pub(crate) use rows::{give_back, live_of_app, spend_on, touch};
 
 words! {
     /// Why a grant ended.
@@ -36,6 +36,8 @@ words! {
         Unused = "unused",
         /// Its tokens ran out and were not refreshed.
         Expired = "expired",
+        /// The app was deleted.
+        AppDeleted = "app_deleted",
     }
 }
 
@@ -47,7 +49,7 @@ impl EndCause {
             Self::AccountDeleted => Some(RemovedReason::AccountDeleted),
             Self::Developer => Some(RemovedReason::DeveloperRevoked),
             Self::Replay => Some(RemovedReason::Unknown),
-            Self::Unused | Self::Expired => None,
+            Self::Unused | Self::Expired | Self::AppDeleted => None,
         }
     }
 }
@@ -426,6 +428,19 @@ async fn tell(platform: &Platform, tx: &mut Tx, grant: &Grant, cause: EndCause, 
         wire::Event::authorization_removed(client_key, seconds, &grant.open_id, reason)
     })
     .await
+}
+
+/// Ends a grant whose app was deleted; nobody is left to be told.
+pub(crate) async fn end_with_app(platform: &Platform, tx: &mut Tx, grant_id: i64) -> Result<(), Fault> {
+    end(platform, tx, Actor::System, grant_id, EndCause::AppDeleted, platform.now()).await
+}
+
+/// An app has come to another owner: the people who are connected to it get a name by which that owner's apps know them, unless they have one.
+pub(crate) async fn name_for_owner(platform: &Platform, tx: &mut Tx, app_id: i64, owner_id: i64) -> Result<(), Fault> {
+    for person_id in rows::nameless(tx, app_id, owner_id).await? {
+        rows::pseudonym(tx, "union_id", owner_id, person_id, &platform.random.uuid()).await?;
+    }
+    Ok(())
 }
 
 /// Ends grants whose code ran out without being exchanged, and those whose tokens have all run out.

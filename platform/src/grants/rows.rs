@@ -134,6 +134,33 @@ pub async fn live_of_person(tx: &mut Tx, person_id: i64) -> Result<Vec<Grant>, F
     )?)
 }
 
+/// Live grants of an app.
+pub(crate) async fn live_of_app(tx: &mut Tx, app_id: i64, limit: i64) -> Result<Vec<i64>, Fault> {
+    Ok(sql!(
+        tx,
+        values i64,
+        "select grant_id from grants where app_id = $1 and ended_at is null order by grant_id limit $2",
+        app_id,
+        limit,
+    )?)
+}
+
+/// The people with a live grant of an app for whom an owner has no name yet.
+pub(super) async fn nameless(tx: &mut Tx, app_id: i64, owner_id: i64) -> Result<Vec<i64>, Fault> {
+    Ok(sql!(
+        tx,
+        values i64,
+        "select distinct person_id
+         from grants
+         where app_id = $1 and ended_at is null
+           and not exists (select 1 from pseudonyms
+                           where kind = 'union_id' and holder_id = $2 and pseudonyms.person_id = grants.person_id)
+         order by person_id",
+        app_id,
+        owner_id,
+    )?)
+}
+
 /// The apps that hold a live grant of a person.
 pub async fn apps_of(tx: &mut Tx, person_id: i64) -> Result<Vec<i64>, Fault> {
     let rows = sql!(
@@ -279,7 +306,8 @@ pub(super) async fn bearer(
          join apps on apps.app_id = grants.app_id
          join people on people.person_id = grants.person_id
          left join quota_overrides on quota_overrides.app_id = grants.app_id and quota_overrides.request_type = $2
-         where token_hash = $1 and tokens.kind = 'access' and tokens.expires_at > $3 and grants.ended_at is null",
+         where token_hash = $1 and tokens.kind = 'access' and tokens.expires_at > $3 and grants.ended_at is null
+           and apps.deleted_at is null",
         hash,
         request_type,
         now,

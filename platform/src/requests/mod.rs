@@ -228,8 +228,13 @@ pub async fn add(
         Some(_) => return Err(AddRefusal::KeyReused),
         None => {
             let held = grants::held(&mut tx, bearer.grant_id).await?;
-            match grants::spend(&held, &asked.needs) {
+            let usable = crate::apps::usable(&mut tx, bearer.app_id, &held).await?;
+            match grants::spend(&usable, &asked.needs) {
                 Ok(singles) => (None, singles),
+                // The person allowed it; the app is not approved for it any more.
+                Err(_) if usable.len() < held.len() && grants::spend(&held, &asked.needs).is_ok() => {
+                    return Err(AddRefusal::Standing);
+                }
                 Err(Shortfall::Missing) => return Err(AddRefusal::Missing),
                 Err(Shortfall::Spent) => {
                     let since = now - platform.settings.requests.replay.0;

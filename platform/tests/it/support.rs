@@ -10,7 +10,7 @@ use archive::catalogue::Catalogue;
 use archive::read::Contents;
 use archive::source::Sources;
 use futures_util::TryStreamExt;
-use platform::apps::{self, App, AppStatus, Details, RedirectUri};
+use platform::apps::{self, App, AppStatus, Details, OwnerKind, RedirectUri};
 use platform::audit::Actor;
 use platform::db::Handle;
 use platform::grants::{self, Bearer};
@@ -213,6 +213,12 @@ impl World {
         let mut set = self.platform.settings.clone();
         settings(&mut set);
         Arc::new(build(self.folder.path(), &self.store, self.platform.clock.clone(), self.platform.random.id() as u64, set).await)
+    }
+
+    /// The mails that were sent.
+    pub(crate) fn outbox(&self) -> &platform::notices::Outbox {
+        let platform::notices::Mail::Memory(outbox) = &self.platform.mail else { panic!("mail goes elsewhere") };
+        outbox
     }
 
     pub(crate) fn store_url(&self) -> &str {
@@ -525,6 +531,7 @@ async fn app(platform: &Platform, name: &str, owner: Option<i64>) -> (App, Strin
         scopes: Some(set(&[BASIC, ACTIVITY, ACTIVITY_ONGOING, PROFILE, ALL])),
         ..Details::default()
     };
+    let owner = owner.map(|owner| (OwnerKind::Operator, owner));
     let (app, secret) = apps::create(platform, Actor::Operator, owner, details).await.unwrap();
     (app, secret.to_string())
 }
