@@ -25,7 +25,7 @@ pub(crate) async fn deliver(platform: &Platform, notice_id: i64) -> Result<Outco
     let rendered: Rendered = serde_json::from_slice(&content).map_err(|fault| Fault::Row(fault.to_string()))?;
     let letter = letter::Posted {
         notice_id,
-        kind: &notice.kind,
+        kind: notice.kind,
         to: &notice.recipient,
         at: notice.created_at,
         site: &platform.settings.site,

@@ -8,6 +8,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, MultiPartKind, SinglePart};
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
 use crate::Fault;
 use crate::clock::Millis;
 use crate::settings::Site;
@@ -125,7 +126,7 @@ fn wrap(text: &str, first: &str, rest: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Posted<'a> {
     pub(super) notice_id: i64,
-    pub(super) kind: &'a str,
+    pub(super) kind: Kind,
     pub(super) to: &'a str,
     /// When what it tells of happened: the same at each attempt, as the Message-ID is.
     pub(super) at: Millis,

@@ -127,8 +127,8 @@ struct Shelf {
 pub struct Sent {
     /// To whom.
     pub to: String,
-    /// As [`super::Notice::kind`] says.
-    pub kind: String,
+    /// Which mail.
+    pub kind: super::Kind,
     /// What it says.
     pub rendered: super::Rendered,
     /// By which mailboxes know it again.
@@ -152,6 +152,8 @@ pub enum Trouble {
     Later,
     /// The server says "never".
     Never,
+    /// The server takes it, and the connection breaks before it says so.
+    Lost,
 }
 
 impl Outbox {
@@ -186,15 +188,15 @@ impl Outbox {
         match shelf.trouble {
             Some(Trouble::Later) => Err(Failure::Temporary("the mail server is not there".into())),
             Some(Trouble::Never) => Err(Failure::Permanent("the mail server answered 550".into())),
-            None => {
+            trouble => {
                 shelf.sent.push(Sent {
                     to: letter.to.to_owned(),
-                    kind: letter.kind.to_owned(),
+                    kind: letter.kind,
                     rendered: letter.rendered.clone(),
                     message_id: letter.message_id(),
                     bytes: message.formatted(),
                 });
-                Ok(())
+                if trouble.is_none() { Ok(()) } else { Err(Failure::Temporary("the connection broke".into())) }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The SQL of notices.
 
+use super::Kind;
 use crate::Fault;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
@@ -10,7 +11,7 @@ pub struct NoticeRow {
     /// Ours.
     pub notice_id: i64,
     /// Which mail.
-    pub kind: String,
+    pub kind: Kind,
     /// To whom.
     pub recipient: String,
     /// What it is about.
@@ -30,7 +31,7 @@ pub struct NoticeRow {
 /// A mail that is still to be sent.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
 pub(super) struct Open {
-    pub(super) kind: String,
+    pub(super) kind: Kind,
     pub(super) recipient: String,
     pub(super) sealed: Vec<u8>,
     pub(super) created_at: Millis,
@@ -47,7 +48,7 @@ pub(super) struct SealedRow {
 pub(super) async fn insert(
     tx: &mut Tx,
     notice_id: i64,
-    kind: &'static str,
+    kind: Kind,
     recipient: &str,
     about_id: Option<i64>,
     sealed: Vec<u8>,

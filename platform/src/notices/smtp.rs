@@ -75,7 +75,9 @@ impl Smtp {
                 let pem = read("mail.ca_file", file)?;
                 let text = String::from_utf8(pem).map_err(|_| bad())?;
                 let mut any = false;
-                for one in text.split_inclusive("-----END CERTIFICATE-----").filter(|one| one.contains("-----BEGIN CERTIFICATE-----")) {
+                for one in
+                    text.split_inclusive("-----END CERTIFICATE-----").filter(|one| one.contains("-----BEGIN CERTIFICATE-----"))
+                {
                     builder = builder.add_root_certificate(Certificate::from_pem(one.as_bytes()).map_err(|_| bad())?);
                     any = true;
                 }

@@ -8,6 +8,7 @@ mod exports;
 mod grants;
 mod jobs;
 mod keys;
+mod notices;
 mod orders;
 mod people;
 mod requests;
