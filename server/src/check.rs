@@ -27,6 +27,7 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
         keys::Keys::open(&config.key_file(), &random, clock.now()).map(|_| config.key_file().display().to_string()),
     );
     report.line("webhooks", webhooks::Outbound::new(&config.settings().webhooks).map(|_| "address guard set".to_owned()));
+    providers(&config, clock.now(), &mut report).await;
     let folder = config.vault_folder();
     if folder.exists() {
         match vault::Vault::folder(&folder) {
@@ -68,6 +69,20 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
         Err(fault) => report.line("sources", Err::<String, _>(fault)),
     }
     report.end()
+}
+
+/// Asks each provider that is set for its discovery document and keys.
+async fn providers(config: &Config, now: platform::Millis, report: &mut Report) {
+    let base_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    let providers = match config.providers(base_url.trim_end_matches('/')) {
+        Ok((people, staff)) => [("people", people), ("staff", staff)],
+        Err(fault) => return report.line("provider", Err::<String, _>(fault)),
+    };
+    for (realm, provider) in providers {
+        let Some(provider) = provider else { continue };
+        let told = provider.check(now).await.map(|keys| format!("{realm}: {keys} keys; its callback is {}", provider.callback()));
+        report.line("provider", told.map_err(|why| format!("{realm}: {why}")));
+    }
 }
 
 async fn store(config: &Config, what: &'static str, apart: Option<&'static str>, report: &mut Report) {

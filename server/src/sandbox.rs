@@ -153,7 +153,7 @@ pub(crate) async fn state(own: &Config, config: &Config, platform: Arc<Platform>
     };
     let people = cast.into_iter().map(synthetic).collect();
     let world = World::Sandbox { people };
-    Ok(State::new(own, platform, base_url.to_owned(), Some(BANNER.to_owned()), world))
+    State::new(own, platform, base_url.to_owned(), Some(BANNER.to_owned()), world)
 }
 
 /// An app's credentials in the sandbox.

@@ -8,6 +8,7 @@ use archive::catalogue::Catalogue;
 use archive::source::Sources;
 use platform::failures::Failures;
 use platform::people::{Directory, SignIn};
+use platform::provider::Provider;
 use platform::{Clock, Db, Platform, Random, keys, notices, quotas, vault, webhooks};
 
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub(crate) struct State(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) platform: Arc<Platform>,
     pub(crate) sign_in: SignIn,
+    /// Where staff can sign in beside by a password.
+    pub(crate) staff_provider: Option<Provider>,
     pub(crate) brand: Arc<view::Brand>,
     pub(crate) accent: String,
     /// Without a slash at the end.
@@ -34,6 +37,9 @@ pub(crate) struct Shared {
     pub(crate) world: World,
 }
 
+/// Sign-ins at the operator's provider that one address may begin within a time: more than an office full of people needs.
+const SIGN_INS: (u32, std::time::Duration) = (300, std::time::Duration::from_secs(600));
+
 /// Limits on failures.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -41,8 +47,16 @@ pub(crate) struct Limits {
     pub(crate) accounts: Failures,
     /// By address, at sign-in.
     pub(crate) addresses: Failures,
+    /// By account of a developer or of staff, at sign-in.
+    pub(crate) holders: Failures,
+    /// By account, codes of the second factor.
+    pub(crate) codes: Failures,
+    /// By address, what sends a mail to somebody who is not known yet.
+    pub(crate) mails: Failures,
     /// By app, at the token endpoint.
     pub(crate) apps: Failures,
+    /// By address: how many sign-ins at the operator's provider are begun. Each leaves a row for ten minutes.
+    pub(crate) sign_ins: Failures,
 }
 
 impl std::ops::Deref for State {
@@ -53,13 +67,26 @@ impl std::ops::Deref for State {
 }
 
 impl State {
-    pub(crate) fn new(config: &Config, platform: Arc<Platform>, base_url: String, banner: Option<String>, world: World) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        platform: Arc<Platform>,
+        base_url: String,
+        banner: Option<String>,
+        world: World,
+    ) -> anyhow::Result<Self> {
+        // The sandbox's people are made up: no provider knows them.
+        let providers = if world.is_sandbox() { (None, None) } else { config.providers(&base_url)? };
         let sign_in = &platform.settings.sign_in;
         let window = sign_in.window.0;
+        let accounts = &platform.settings.accounts;
         let limits = Limits {
             accounts: Failures::new(sign_in.failures_per_account, window),
             addresses: Failures::new(sign_in.failures_per_address, window),
+            holders: Failures::new(accounts.failures_per_account, accounts.window.0),
+            codes: Failures::new(accounts.code_failures, accounts.window.0),
+            mails: Failures::new(accounts.mails_per_address, accounts.window.0),
             apps: Failures::new(platform.settings.tokens.failures_per_minute, std::time::Duration::from_secs(60)),
+            sign_ins: Failures::new(SIGN_INS.0, SIGN_INS.1),
         };
         let pair = |link: &crate::config::Link| (link.label.clone(), link.url.clone());
         let brand = view::Brand {
@@ -68,9 +95,11 @@ impl State {
             legal: config.brand.legal.iter().map(pair).collect(),
             support: config.brand.support.as_ref().map(pair),
         };
-        Self(Arc::new(Shared {
+        let sign_in = providers.0.map_or_else(|| SignIn::Directory(Directory::default()), |it| SignIn::Provider(Arc::new(it)));
+        Ok(Self(Arc::new(Shared {
             platform,
-            sign_in: SignIn::Directory(Directory::default()),
+            sign_in,
+            staff_provider: providers.1,
             brand: Arc::new(brand),
             accent: config.brand.accent.clone().unwrap_or_else(|| view::DEFAULT_ACCENT.to_owned()),
             base_url,
@@ -79,7 +108,7 @@ impl State {
             trusted_proxies: config.server.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             limits,
             world,
-        }))
+        })))
     }
 
     /// A path of a person's page, as it is in this world.

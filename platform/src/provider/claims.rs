@@ -11,13 +11,13 @@ use crate::settings;
 /// A member of staff, as the provider says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaffMember {
-    /// Issuer and subject identifier, which never pass to somebody else.
+    /// Issuer and subject identifier, with a space between: they never pass to somebody else.
     pub subject: String,
     /// Where mail goes; in lower case.
     pub email: String,
     /// How they call themselves.
     pub name: String,
-    /// What they may do; at least one.
+    /// What they may do. None is told all the same, so that one who had roles loses them.
     pub roles: Vec<Role>,
 }
 
@@ -123,10 +123,10 @@ pub(super) fn staff_member(settings: &settings::Provider, claims: &Map<String, V
     if local.is_empty() || host.is_empty() || email.chars().any(char::is_whitespace) {
         return None;
     }
-    let values: Vec<&str> = match claim(claims, &names.roles)? {
-        Value::String(one) => vec![one],
-        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
-        _ => return None,
+    let values: Vec<&str> = match claim(claims, &names.roles) {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
     };
     let role = |value: &str| match settings.roles.is_empty() {
         true => Role::parse(value),
@@ -134,9 +134,6 @@ pub(super) fn staff_member(settings: &settings::Provider, claims: &Map<String, V
     };
     let roles: Vec<Role> =
         Role::ALL.iter().copied().filter(|held| values.iter().any(|value| role(value) == Some(*held))).collect();
-    if roles.is_empty() {
-        return None;
-    }
     Some(StaffMember {
         subject: format!("{} {identifier}", settings.issuer),
         name: text(claims, &names.name, 200).unwrap_or_else(|| email.clone()),
@@ -198,13 +195,22 @@ mod tests {
         let mapped = settings(
             "[claims]\nroles = \"/realm_access/roles\"\n[roles]\n\"pw-review\" = \"reviewer\"\n\"pw-admin\" = \"administrator\"\n",
         );
-        let said = |roles: Value| map(json!({ "sub": "s1", "email": "Rita@Clips.example", "realm_access": { "roles": roles } }));
-        let rita = staff_member(&mapped, &said(json!(["pw-review", "other", "support"]))).unwrap();
+        let said_of =
+            |roles: Value| map(json!({ "sub": "s1", "email": "Rita@Clips.example", "realm_access": { "roles": roles } }));
+        let rita = staff_member(&mapped, &said_of(json!(["pw-review", "other", "support"]))).unwrap();
         assert_eq!(rita.roles, [Role::Reviewer]);
         assert_eq!((rita.email.as_str(), rita.subject.as_str()), ("rita@clips.example", "https://id.example s1"));
-        assert!(staff_member(&mapped, &said(json!(["support", "reviewer"]))).is_none());
-        assert!(staff_member(&mapped, &said(json!("pw-admin"))).is_some());
-        assert!(staff_member(&mapped, &said(json!({ "pw-admin": true }))).is_none());
+        let roles = |said: Value| staff_member(&mapped, &said_of(said)).unwrap().roles;
+        assert_eq!(roles(json!("pw-admin")), [Role::Administrator]);
+        for nothing in [
+            json!(["support", "reviewer"]),
+            json!({ "pw-admin": true }),
+            json!(null),
+            json!([["pw-admin"]]),
+            json!("pw-admin pw-review"),
+        ] {
+            assert!(roles(nothing.clone()).is_empty(), "{nothing}");
+        }
         let plain = settings("");
         let said = |email: &str| map(json!({ "sub": "s1", "email": email, "roles": ["support", "root"] }));
         assert_eq!(staff_member(&plain, &said("s@clips.example")).unwrap().roles, [Role::Support]);

@@ -321,8 +321,7 @@ impl Provider {
         let asked = client.exchange_code(AuthorizationCode::new(code.to_owned()));
         let asked = asked.map_err(|_| Why::Down("it has no token endpoint"))?;
         let asked = asked.set_pkce_verifier(PkceCodeVerifier::new(verifier));
-        let call = |request| self.talk.call(request);
-        let tokens = asked.request_async(&call).await.map_err(|error| match error {
+        let tokens = asked.request_async(&self.talk).await.map_err(|error| match error {
             RequestTokenError::Request(error) => error.into(),
             RequestTokenError::ServerResponse(error) => match error.error().as_ref() {
                 "invalid_client" | "unauthorized_client" => Why::Down("it does not accept our client_id or client_secret"),
@@ -368,7 +367,7 @@ impl Provider {
         if self.settings.user_info && !claims::has_all(self.realm, &self.settings.claims, &all) {
             let subject = claims.subject().clone();
             if let Ok(asked) = client.user_info(tokens.access_token().clone(), Some(subject)) {
-                let said = asked.request_async(&call).await.map_err(|error| match error {
+                let said = asked.request_async(&self.talk).await.map_err(|error| match error {
                     openidconnect::UserInfoError::Request(error) => error.into(),
                     openidconnect::UserInfoError::ClaimsVerification(_) => Why::Refused("UserInfo is about somebody else"),
                     _ => Why::Refused("UserInfo cannot be read"),
@@ -416,7 +415,7 @@ impl Provider {
         claims::person(&self.settings, &arrived.claims)
     }
 
-    /// The member of staff that somebody is. Without an address or a role they are none.
+    /// The member of staff that somebody is. Without an address they are none.
     pub fn staff_member(&self, arrived: &Arrived) -> Option<StaffMember> {
         claims::staff_member(&self.settings, &arrived.claims)
     }

@@ -1,5 +1,6 @@
 //! Calls to the provider, within bounds; and the types of the OpenID Connect library as we use them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,9 +11,9 @@ use openidconnect::core::{
     CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AdditionalClaims, AdditionalProviderMetadata, ClientId, ClientSecret, DiscoveryError, EmptyExtraTokenFields, EndSessionUrl,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IdTokenClaims, IdTokenFields, IssuerUrl,
-    JsonWebKeySet, ProviderMetadata, StandardErrorResponse, StandardTokenResponse, UserInfoClaims,
+    AdditionalClaims, AdditionalProviderMetadata, AsyncHttpClient, ClientId, ClientSecret, DiscoveryError, EmptyExtraTokenFields,
+    EndSessionUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IdTokenClaims, IdTokenFields,
+    IssuerUrl, JsonWebKeySet, ProviderMetadata, StandardErrorResponse, StandardTokenResponse, UserInfoClaims,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -178,7 +179,7 @@ impl Talk {
     }
 
     /// One call. What a discovery document names is held to the same rules as the issuer.
-    pub(super) async fn call(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
+    async fn fetch(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let request = reqwest::Request::try_from(request).map_err(|_| CallError::Told("it names an address that is none"))?;
         if !may_be_asked(request.url(), self.allow_http) {
             return Err(CallError::Told("it names an address without https://"));
@@ -212,8 +213,7 @@ impl Talk {
 
     /// What the provider says of itself, with its keys.
     pub(super) async fn discover(&self) -> Result<Found, CallError> {
-        let call = |request| self.call(request);
-        let metadata = Metadata::discover_async(self.issuer.clone(), &call).await?;
+        let metadata = Metadata::discover_async(self.issuer.clone(), self).await?;
         let shown = std::iter::once(metadata.authorization_endpoint().url())
             .chain(metadata.additional_metadata().end_session_endpoint.as_ref().map(EndSessionUrl::url));
         // Browsers are sent there.
@@ -230,9 +230,17 @@ impl Talk {
 
     /// The same with the keys of now.
     pub(super) async fn with_new_keys(&self, found: &Found) -> Result<Found, CallError> {
-        let call = |request| self.call(request);
-        let keys = JsonWebKeySet::fetch_async(found.0.jwks_uri(), &call).await?;
+        let keys = JsonWebKeySet::fetch_async(found.0.jwks_uri(), self).await?;
         Ok(Found(Arc::new(Metadata::clone(&found.0).set_jwks(keys))))
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Talk {
+    type Error = CallError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, CallError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.fetch(request))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Faults of the app's request are told on our own page, with `error` and `error_type` in its address; nobody is ever sent to an address that
 //! is not registered. What the person decides is told to the app at its redirect URI.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State as With};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -75,8 +77,8 @@ pub(crate) async fn authorize(With(state): With<State>, id: CallId, request: Req
         return page.problem(StatusCode::METHOD_NOT_ALLOWED);
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let person = match session::person(&state, request.headers()).await {
-        Ok(person) => person,
+    let signed_in = match session::signed_in(&state, request.headers()).await {
+        Ok(signed_in) => signed_in,
         Err(fault) => return page.fault(&fault),
     };
     let asked = match Asked::read(&state, &query).await {
@@ -84,10 +86,21 @@ pub(crate) async fn authorize(With(state): With<State>, id: CallId, request: Req
         Err(Refused::Fault(fault)) => return page.fault(&fault),
         Err(Refused::Faulty(faulty)) => return tell(&page, &query, &faulty),
     };
-    let Some(person) = person else {
-        return pages::redirect(&session::sign_in_path(&state, &format!("/v2/auth/authorize/?{query}")));
-    };
-    proceed(&state, &page, &person, &asked, &query).await
+    let here = format!("/v2/auth/authorize/?{query}");
+    let sensitive = consent::is_sensitive(&state, &asked.scopes);
+    match signed_in {
+        // A provider that knows them since yesterday is asked to have them prove it at once, not in a second round.
+        None if sensitive => pages::redirect(&session::fresh_sign_in_path(&state, &here)),
+        None => pages::redirect(&session::sign_in_path(&state, &here)),
+        Some((person, own))
+            if sensitive
+                && !is_out_of_region(&state, &person, &asked.scopes)
+                && !session::is_fresh(&state, &own, Duration::ZERO) =>
+        {
+            pages::redirect(&session::fresh_sign_in_path(&state, &here))
+        }
+        Some((person, _)) => proceed(&state, &page, &person, &asked, &query).await,
+    }
 }
 
 /// The person is known: consent is asked for, unless it cannot or need not be.

@@ -88,6 +88,14 @@ pub(super) fn words(state: &State, scope: &Scope) -> (String, Vec<(String, Strin
     }
 }
 
+/// Whether one of these scopes lets out what the catalogue marks as sensitive, or everything.
+pub(crate) fn is_sensitive(state: &State, scopes: &ScopeSet) -> bool {
+    scopes.iter().any(|scope| words(state, scope).2)
+}
+
+/// How long the page may stand open before a decision about what is sensitive asks for another sign-in.
+const OPEN: std::time::Duration = std::time::Duration::from_secs(30 * 60);
+
 /// `Your posts and your profile`
 fn joined(titles: &[&str]) -> String {
     let lower = |title: &str| title.strip_prefix("Your ").map_or_else(|| title.to_owned(), |rest| format!("your {rest}"));
@@ -123,8 +131,8 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
         // The app or its registration changed while the page was open.
         Err(Refused::Faulty(faulty)) => return page.oauth_error(&faulty),
     };
-    let person = match session::person(&state, &parts.headers).await {
-        Ok(Some(person)) => person,
+    let (person, own) = match session::signed_in(&state, &parts.headers).await {
+        Ok(Some(found)) => found,
         Ok(None) => return redirect(&session::sign_in_path(&state, &format!("/v2/auth/authorize/?{ticket}"))),
         Err(fault) => return page.fault(&fault),
     };
@@ -146,6 +154,10 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
                 .filter(|scope| scope.as_str() == wire::BASIC_SCOPE || chosen.contains(&scope.as_str()))
                 .cloned()
                 .collect();
+            // The page may have been passed by: what is sensitive needs somebody who was here just now.
+            if is_sensitive(&state, &granted) && !session::is_fresh(&state, &own, OPEN) {
+                return redirect(&session::fresh_sign_in_path(&state, &format!("/v2/auth/authorize/?{ticket}")));
+            }
             if authorize::is_out_of_region(&state, &person, &granted) {
                 return redirect(&asked.denied(authorize::OUT_OF_REGION));
             }

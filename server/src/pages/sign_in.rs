@@ -7,7 +7,7 @@ use platform::failures::Attempt;
 use platform::people::{self, SignIn};
 
 use super::view::{self, SandboxPerson, SignInPage, SignInProblem};
-use super::{Page, app_view, redirect, session};
+use super::{Page, app_view, provider, redirect, session};
 use crate::api::{Params, authorize};
 use crate::http::{self, CallId};
 use crate::sandbox::{self, Synthetic};
@@ -17,22 +17,53 @@ use crate::state::State;
 pub(super) async fn show(With(state): With<State>, id: CallId, request: Request) -> Response {
     let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes()).unwrap_or_default();
     let next = params.get("next").ok().flatten().unwrap_or_default().to_owned();
+    let fresh = matches!(params.get("fresh"), Ok(Some(_)));
     let person = match session::person(&state, request.headers()).await {
         Ok(person) => person,
         Err(fault) => return Page::new(&state, &id).fault(&fault),
     };
     let page = Page::new(&state, &id);
     let page = if let Some(person) = &person { page.of(person) } else { page };
-    form(&state, page, next, String::new(), None).await
+    let notice = (fresh && person.is_some()).then(|| ONCE_MORE.to_owned());
+    let provider = provider(&state, &next, fresh);
+    let shown = Form { next, notice, provider, ..Form::default() };
+    form(&state, page, shown).await
+}
+
+/// Said to those who are signed in and must prove it once more.
+const ONCE_MORE: &str = "This is about especially private data, so show once more that it is you.";
+
+/// What the page is made of.
+#[derive(Debug, Default)]
+struct Form {
+    next: String,
+    username: String,
+    problem: Option<SignInProblem>,
+    notice: Option<String>,
+    provider: Option<provider::Button>,
+}
+
+/// The button that takes the place of the form where people sign in at the operator's provider.
+fn provider(state: &State, next: &str, fresh: bool) -> Option<provider::Button> {
+    match &state.sign_in {
+        SignIn::Provider(provider) => Some(provider::button(state, provider, provider::START, next, fresh)),
+        SignIn::Directory(_) => None,
+    }
 }
 
 /// Where sign-in leads: a path of ours, never elsewhere.
-fn local(state: &State, next: &str) -> String {
-    // Visible ASCII only: it goes into a header as it stands.
-    view::local_path(next).filter(|next| next.bytes().all(|byte| byte.is_ascii_graphic())).map_or_else(|| state.path(view::CONNECTIONS), ToOwned::to_owned)
+pub(super) fn local(state: &State, next: &str) -> String {
+    local_or(next, &state.path(view::CONNECTIONS))
 }
 
-async fn form(state: &State, page: Page<'_>, next: String, username: String, problem: Option<SignInProblem>) -> Response {
+/// As [`local`], with another place for those who came from nowhere.
+pub(super) fn local_or(next: &str, otherwise: &str) -> String {
+    // Visible ASCII only: it goes into a header as it stands.
+    let fits = |next: &&str| next.bytes().all(|byte| byte.is_ascii_graphic());
+    view::local_path(next).filter(fits).unwrap_or(otherwise).to_owned()
+}
+
+async fn form(state: &State, page: Page<'_>, Form { next, username, problem, notice, provider }: Form) -> Response {
     let query = next.strip_prefix("/v2/auth/authorize").and_then(|rest| rest.trim_start_matches('/').strip_prefix('?'));
     let (page, app) = match query {
         Some(query) => match authorize::origin_of(state, query).await {
@@ -47,7 +78,7 @@ async fn form(state: &State, page: Page<'_>, next: String, username: String, pro
         Some(SignInProblem::Wrong) => StatusCode::UNAUTHORIZED,
         Some(SignInProblem::Limited { .. }) => StatusCode::TOO_MANY_REQUESTS,
     };
-    page.show(status, &SignInPage { shell: page.shell(), next, app, username, problem, notice: None, people: people(state) })
+    page.show(status, &SignInPage { shell: page.shell(), next, app, username, problem, notice, provider, people: people(state) })
 }
 
 /// Who can sign in with one press: in the sandbox, everybody.
@@ -78,23 +109,30 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
     // One press in the sandbox fills in what could have been typed.
     let chosen = params.get("as").ok().flatten().filter(|_| state.world.is_sandbox());
     let (username, password) = chosen.map_or((username, password), |name| (Some(name), Some(sandbox::PASSWORD)));
+    let SignIn::Directory(directory) = &state.sign_in else {
+        // A form of a time before the operator had a provider.
+        return redirect(&session::sign_in_path(&state, &next));
+    };
+    let again = |next: String, username: &str, problem: SignInProblem| {
+        let shown = Form { next, username: username.to_owned(), problem: Some(problem), ..Form::default() };
+        form(&state, Page::new(&state, &id), shown)
+    };
     let (Some(username), Some(password)) = (username, password) else {
-        return form(&state, page, next, username.unwrap_or_default().to_owned(), Some(SignInProblem::Missing)).await;
+        return again(next, username.unwrap_or_default(), SignInProblem::Missing).await;
     };
     let attempts = match begin(&state, &parts, username) {
         Ok(attempts) => attempts,
         Err(wait) => {
             tracing::warn!("sign-in limited");
             let minutes = u32::try_from(wait.as_secs().div_ceil(60)).unwrap_or(u32::MAX).max(1);
-            return form(&state, page, next, username.to_owned(), Some(SignInProblem::Limited { minutes })).await;
+            return again(next, username, SignInProblem::Limited { minutes }).await;
         }
     };
-    let SignIn::Directory(directory) = &state.sign_in else { return page.problem(StatusCode::NOT_FOUND) };
     let person = match directory.check(&state.platform, username, password).await {
         Ok(Some(person)) => person,
         Ok(None) => {
             tracing::info!("sign-in failed");
-            return form(&state, page, next, username.to_owned(), Some(SignInProblem::Wrong)).await;
+            return again(next, username, SignInProblem::Wrong).await;
         }
         Err(fault) => {
             // Not the person's failure.
@@ -109,7 +147,8 @@ pub(super) async fn sign_in(With(state): With<State>, id: CallId, request: Reque
     {
         return page.fault(&fault);
     }
-    match people::begin_session(&state.platform, person.person_id, people::Began::default()).await {
+    let began = people::Began { agent: session::agent(&parts.headers), ..people::Began::default() };
+    match people::begin_session(&state.platform, person.person_id, began).await {
         Ok(token) => session::set(&state, redirect(&local(&state, &next)), Some(&token)),
         Err(fault) => page.fault(&fault),
     }
@@ -135,12 +174,20 @@ fn begin(state: &State, parts: &axum::http::request::Parts, username: &str) -> R
     Ok(attempts)
 }
 
-/// `POST /logout`
+/// `POST /logout`: our session ends, and then the provider's.
 pub(super) async fn sign_out(With(state): With<State>, id: CallId, request: Request) -> Response {
-    if let Some(token) = session::token(&state, request.headers())
-        && let Err(fault) = people::end_session(&state.platform, &token).await
-    {
-        return Page::new(&state, &id).fault(&fault);
-    }
-    session::set(&state, redirect(&state.path(view::SIGN_IN)), None)
+    let page = Page::new(&state, &id);
+    let id_token = match session::token(&state, request.headers()) {
+        Some(token) => match people::end_session(&state.platform, &token).await {
+            Ok(id_token) => id_token,
+            Err(fault) => return page.fault(&fault),
+        },
+        None => None,
+    };
+    let onward = match (&state.sign_in, id_token) {
+        (SignIn::Provider(provider), Some(id_token)) => provider::after_logout(&state, &page, provider, &id_token).await,
+        _ => None,
+    };
+    let response = onward.unwrap_or_else(|| redirect(&state.path(view::SIGN_IN)));
+    session::set(&state, response, None)
 }

@@ -25,6 +25,10 @@ pub(crate) const SIGN_OUT: &str = "/logout";
 pub(crate) const CONSENT: &str = "/consent";
 /// A person's connections.
 pub(crate) const CONNECTIONS: &str = "/connections";
+/// Where a person is signed in.
+pub(crate) const SESSIONS: &str = "/connections/sessions";
+/// Where its buttons post (`session`, a number or `others`).
+pub(crate) const SESSIONS_END: &str = "/connections/sessions/end";
 /// Where a withdraw button posts (`grant`).
 pub(crate) const WITHDRAW: &str = "/connections/withdraw";
 
@@ -47,7 +51,7 @@ impl Brand {
     }
 
     /// The footer's links: the legal ones, then the one for help.
-    fn links(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn links(&self) -> Vec<(&str, &str)> {
         usable(self.legal.iter().chain(&self.support))
     }
 }
@@ -67,12 +71,12 @@ pub(crate) struct Shell {
 
 impl Shell {
     /// A person's page, as it is in this world.
-    fn path(&self, path: &str) -> String {
+    pub(crate) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.root)
     }
 
     /// The front page.
-    fn home(&self) -> &str {
+    pub(crate) fn home(&self) -> &str {
         if self.root.is_empty() { "/" } else { self.root }
     }
 }
@@ -156,6 +160,8 @@ pub(crate) struct SignInPage {
     pub problem: Option<SignInProblem>,
     /// A calm word above the form, such as "You have signed out."
     pub notice: Option<String>,
+    /// The button that takes the place of the form where people sign in at the operator's provider.
+    pub provider: Option<super::provider::Button>,
     /// In the sandbox: who can be chosen with one press.
     pub people: Vec<SandboxPerson>,
 }

@@ -2,6 +2,8 @@
 
 use super::brand::{contrast, parse};
 use super::*;
+use crate::pages::provider::{Button, Ending, SignedOutPage, StopPage};
+use crate::pages::sessions::{Entry, SessionsPage};
 
 const HOSTILE: &str = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\"'>";
 
@@ -86,6 +88,30 @@ fn what_outsiders_write_stays_text() {
             username: text(HOSTILE),
             problem: Some(SignInProblem::Wrong),
             notice: Some(text(HOSTILE)),
+            provider: None,
+        }),
+        html(&SignInPage {
+            shell: shell(HOSTILE),
+            next: text("/connections"),
+            app: Some(hostile_app()),
+            username: String::new(),
+            problem: None,
+            notice: None,
+            provider: Some(Button { name: text(HOSTILE), path: text(HOSTILE) }),
+            people: Vec::new(),
+        }),
+        html(&StopPage { shell: shell(HOSTILE), ending: Ending::Failed, again: text(HOSTILE), log_id: text(HOSTILE) }),
+        html(&SignedOutPage { shell: shell(HOSTILE), name: text(HOSTILE), onward: text(HOSTILE) }),
+        html(&SessionsPage {
+            shell: shell(HOSTILE),
+            sessions: vec![Entry {
+                id: text(HOSTILE),
+                device: text(HOSTILE),
+                since: Moment { iso: text(HOSTILE), words: text(HOSTILE) },
+                seen: Moment { iso: text(HOSTILE), words: text(HOSTILE) },
+                own: false,
+            }],
+            done: None,
         }),
         html(&ConsentPage {
             shell: shell(HOSTILE),
@@ -175,6 +201,7 @@ fn sign_in_posts_what_is_fixed() {
         username: text("ana"),
         problem: Some(SignInProblem::Limited { minutes: 1 }),
         notice: None,
+        provider: None,
         people: Vec::new(),
     };
     let shown = html(&page);
