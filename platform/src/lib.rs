@@ -11,6 +11,7 @@ pub mod clock;
 pub mod db;
 pub mod export;
 pub mod failures;
+pub mod forms;
 pub mod grants;
 pub mod ids;
 pub mod jobs;
@@ -70,6 +71,8 @@ pub struct Platform {
     pub progress: export::Running,
     /// What reads the PDFs that outsiders hand in.
     pub inspector: uploads::Inspector,
+    /// The forms of applications.
+    pub forms: forms::Forms,
 }
 
 impl std::fmt::Debug for Platform {

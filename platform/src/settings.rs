@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apps;
+mod applications;
 mod uploads;
 mod review;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, de};
 
 pub use accounts::Accounts;
 pub use apps::{Apps, Organisations};
+pub use applications::{Applications, TermsFile};
 pub use uploads::Uploads;
 pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 
@@ -57,6 +59,8 @@ pub struct Settings {
     pub site: Site,
     /// Files that outsiders hand in.
     pub uploads: Uploads,
+    /// The form of applications.
+    pub applications: Applications,
 }
 
 /// `[tokens]`

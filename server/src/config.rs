@@ -44,6 +44,7 @@ pub(crate) struct Config {
     retention: settings::Retention,
     pub(crate) mail: settings::Mail,
     uploads: settings::Uploads,
+    applications: settings::Applications,
     /// Relative paths begin at the folder of the file.
     #[serde(skip)]
     pub(crate) folder: PathBuf,
@@ -249,6 +250,7 @@ impl Config {
             mail: self.mail.clone(),
             site: settings::Site { base_url: self.base_url(), brand: self.brand.name.clone() },
             uploads: self.uploads.clone(),
+            applications: self.applications.clone(),
         }
     }
 

@@ -159,6 +159,7 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
     let settings = config.settings();
     let outbound = webhooks::Outbound::new(&settings.webhooks)?;
     let inspector = crate::inspect::inspector(&settings)?;
+    let forms = platform::forms::Forms::open(&settings.applications, &config.brand.name, &config.folder)?;
     let mail = notices::Mail::open(&settings.mail, &config.folder)?;
     Ok(Platform {
         db,
@@ -175,5 +176,6 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
         scratch,
         progress: platform::export::Running::default(),
         inspector,
+        forms,
     })
 }

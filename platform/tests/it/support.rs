@@ -125,6 +125,7 @@ name = "profile"
 scope = "portability.profile"
 title = { en = "Profile" }
 text = { en = "Who you are" }
+sensitivity = "sensitive"
 
 [[section]]
 categories = ["activity"]
@@ -505,6 +506,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
     let sources = Sources::open(&catalogue, folder).await.unwrap();
     let scratch = folder.join("scratch");
     std::fs::create_dir_all(&scratch).unwrap();
+    let forms = platform::forms::Forms::open(&settings.applications, "Clips", folder).unwrap();
     Platform {
         db: Db::open(store, CONNECTIONS).await.unwrap(),
         clock,
@@ -520,6 +522,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
         scratch,
         progress: platform::export::Running::default(),
         inspector: platform::uploads::Inspector::in_process(),
+        forms,
     }
 }
 
