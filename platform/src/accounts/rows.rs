@@ -250,15 +250,15 @@ pub(super) async fn totp(tx: &mut Tx, account_id: i64) -> Result<Option<Totp>, F
 }
 
 /// Puts a secret that is still to be confirmed; not over one that is.
-pub(super) async fn set_totp(tx: &mut Tx, account_id: i64, sealed: Vec<u8>) -> Result<bool, Fault> {
-    let set = sql!(
+pub(super) async fn set_totp(tx: &mut Tx, account_id: i64, sealed: Vec<u8>) -> Result<(), Fault> {
+    sql!(
         tx,
         execute,
         "update accounts set totp_sealed = $2, totp_step = null where account_id = $1 and totp_confirmed_at is null",
         account_id,
         sealed,
     )?;
-    Ok(set == 1)
+    Ok(())
 }
 
 pub(super) async fn confirm_totp(tx: &mut Tx, account_id: i64, now: Millis) -> Result<bool, Fault> {

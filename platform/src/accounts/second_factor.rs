@@ -42,14 +42,12 @@ fn totp(secret: &[u8], issuer: &str, email: &str) -> Result<Totp, Fault> {
         .map_err(cannot)
 }
 
-/// Begins to set up a second factor, with a new secret unless one waits already.
+/// Begins to set up a second factor, with a new secret each time: one that was shown to whoever began before is of no use. Does nothing where one
+/// is in force.
 pub async fn begin_second_factor(platform: &Platform, account: &Account) -> Result<(), Fault> {
-    let mut tx = platform.db.begin().await?;
-    if rows::totp(&mut tx, account.account_id).await?.is_some_and(|totp| totp.totp_sealed.is_some()) {
-        return Ok(());
-    }
     let secret = Zeroizing::new(platform.random.bytes::<SECRET>());
     let sealed = platform.keys.seal(&purpose(account.account_id), secret.as_slice())?;
+    let mut tx = platform.db.begin().await?;
     rows::set_totp(&mut tx, account.account_id, sealed).await?;
     tx.commit().await?;
     Ok(())

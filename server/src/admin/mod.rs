@@ -1,6 +1,9 @@
 //! `portward admin`: the operator's hand on what the gateway knows. Every change goes through the same functions as calls and pages, and is
 //! audited. With `--json` each command prints one JSON value.
 
+mod notices;
+mod staff;
+
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -52,6 +55,12 @@ enum Noun {
     /// Keys: what seals secrets and archives
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Staff: who reviews, helps and administers
+    #[command(subcommand)]
+    Staff(staff::StaffVerb),
+    /// Notices: mails to developers and staff
+    #[command(subcommand)]
+    Notices(notices::NoticesVerb),
     /// Everything that can be done in the portal and the console, and what each needs
     Acts,
 }
@@ -256,6 +265,11 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
         tell(&acts(), args.json);
         return Ok(());
     }
+    if let Noun::Notices(verb) = &args.noun
+        && let Some(shown) = notices::preview(&args.config, verb)
+    {
+        return shown;
+    }
     let config = Config::read(&args.config)?;
     let db = state::open_store(&config).await?;
     anyhow::ensure!(
@@ -269,6 +283,8 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
         Noun::Person(verb) => person(&platform, verb).await,
         Noun::Request(verb) => request(&platform, verb).await,
         Noun::Job(verb) => job(&platform, verb).await,
+        Noun::Staff(verb) => staff::staff(&platform, verb).await,
+        Noun::Notices(verb) => notices::notices(&platform, verb).await,
         Noun::Keys(KeysVerb::Rotate) => {
             let sealed = platform.rotate_keys(Actor::Operator).await?;
             Ok(json!({ "resealed": sealed }))

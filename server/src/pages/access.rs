@@ -277,7 +277,7 @@ pub(crate) fn token(state: &State, headers: &HeaderMap, kind: AccountKind) -> Op
 /// Puts that cookie, or takes it away.
 pub(crate) fn set_token(state: &State, mut response: Response, kind: AccountKind, token: Option<&str>) -> Response {
     let secure = if state.is_secure() { "; Secure" } else { "" };
-    let age = if token.is_some() { 12 * 3600 } else { 0 };
+    let age = if token.is_some() { state.platform.settings.accounts.session.0.as_secs() } else { 0 };
     let cookie =
         format!("{}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}", cookie(state, kind), token.unwrap_or_default());
     match HeaderValue::from_str(&cookie) {

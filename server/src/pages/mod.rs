@@ -4,11 +4,14 @@ pub(crate) mod access;
 pub(crate) mod connections;
 pub(crate) mod consent;
 mod console;
+pub(crate) mod entrance;
 pub(crate) mod frame;
 mod home;
 pub(crate) mod parts;
 mod portal;
+pub(crate) mod provider;
 pub(crate) mod session;
+mod sessions;
 mod sign_in;
 pub(crate) mod upload;
 pub(crate) mod view;
@@ -36,7 +39,7 @@ use crate::state::State;
 
 /// Everything that can be done in the portal and the console.
 pub(crate) fn acts() -> Vec<access::Act> {
-    portal::acts().into_iter().chain(console::acts()).collect()
+    portal::acts().into_iter().chain(console::acts()).chain(provider::acts()).collect()
 }
 
 /// The routes of the pages. Forms are taken from our own pages only.
@@ -54,10 +57,14 @@ pub(crate) fn of_people() -> Router<State> {
         .route("/", get(home::home))
         .route("/callback", get(home::callback))
         .route(view::SIGN_IN, get(sign_in::show).post(sign_in::sign_in))
+        .route(provider::START, get(provider::start))
+        .route(provider::CALLBACK, get(provider::come_back))
         .route(view::SIGN_OUT, post(sign_in::sign_out))
         .route(view::CONSENT, post(consent::decide))
         .route(view::CONNECTIONS, get(connections::show))
         .route(view::WITHDRAW, post(connections::withdraw))
+        .route(view::SESSIONS, get(sessions::show))
+        .route(view::SESSIONS_END, post(sessions::end))
         .layer(csrf())
         .route("/avatars/{name}", get(home::avatar))
 }
