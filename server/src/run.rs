@@ -21,18 +21,24 @@ use crate::{sandbox, serve};
 
 /// `portward serve`
 pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
-    let config = Config::read(file)?;
+    let mut config = Config::read(file)?;
     start_log(&config)?;
+    let doors = Doors::open(&mut config).await?;
     let db = state::open_store(&config).await?;
     prepare_schema(&db, config.store.migrate).await?;
     let platform = Arc::new(state::open_platform(&config, db).await?);
-    let house = House::open(config, Arc::clone(&platform), None).await?;
+    let house = House::open(doors, config, Arc::clone(&platform), None).await?;
     // A source that is down must not hold up the start; the operator is told all the same.
     tokio::spawn(async move {
         for fault in platform.sources.check(&platform.catalogue).await {
             tracing::warn!(%fault, "a section cannot be read as it is");
         }
     });
+    if house.has_directory() {
+        tracing::warn!(
+            "people sign in by passwords kept here, which is meant for development and small installations: set [provider.people]"
+        );
+    }
     let stop = serve::asked_to_stop();
     tracing::info!(address = %house.public_address, url = house.base_url, ops = %house.ops_address, "serving");
     house.run(stop).await
@@ -110,6 +116,26 @@ pub(crate) fn start_log(config: &Config) -> anyhow::Result<()> {
     started.map_err(|fault| anyhow::anyhow!("logging cannot be started: {fault}"))
 }
 
+/// The listeners. They are bound before the rooms are opened, so that mails and pages know the address under which we are reached.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    public: TcpListener,
+    ops: TcpListener,
+}
+
+impl Doors {
+    /// Binds them; the configuration then names the addresses that were given, also where it asked for any free port.
+    pub(crate) async fn open(config: &mut Config) -> anyhow::Result<Self> {
+        let bind = async |key: &str, address: SocketAddr| {
+            TcpListener::bind(address).await.with_context(|| format!("{key} {address} cannot be listened at"))
+        };
+        let public = bind("server.listen", config.server.listen).await?;
+        let ops = bind("server.ops_listen", config.server.ops_listen).await?;
+        (config.server.listen, config.server.ops_listen) = (public.local_addr()?, ops.local_addr()?);
+        Ok(Self { public, ops })
+    }
+}
+
 /// A gateway with its listeners bound, ready to be run.
 pub(crate) struct House {
     pub(crate) platform: Arc<Platform>,
@@ -127,24 +153,19 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) async fn open(config: Config, platform: Arc<Platform>, banner: Option<String>) -> anyhow::Result<Self> {
-        let bind = async |key: &str, address: SocketAddr| {
-            TcpListener::bind(address).await.with_context(|| format!("{key} {address} cannot be listened at"))
-        };
-        let public = bind("server.listen", config.server.listen).await?;
-        let ops = bind("server.ops_listen", config.server.ops_listen).await?;
+    pub(crate) async fn open(doors: Doors, config: Config, platform: Arc<Platform>, banner: Option<String>) -> anyhow::Result<Self> {
+        let Doors { public, ops } = doors;
         let (public_address, ops_address) = (public.local_addr()?, ops.local_addr()?);
         let tls = match (&config.tls.cert, &config.tls.key) {
             (Some(cert), Some(key)) => Some(serve::tls(&config.path(cert), &config.path(key))?),
             (None, None) => None,
             _ => anyhow::bail!("tls.cert and tls.key are needed together"),
         };
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        // Nobody can call "any address" back.
-        let host = if public_address.ip().is_unspecified() { "localhost".to_owned() } else { host(public_address) };
-        let local = format!("{scheme}://{host}:{}", public_address.port());
-        let base_url = config.server.public_url.clone().unwrap_or(local);
-        let base_url = base_url.trim_end_matches('/').to_owned();
+        let base_url = config.base_url();
+        if !platform.mail.is_real() && banner.is_none() {
+            let folder = config.path(&config.mail.folder);
+            tracing::warn!(folder = %folder.display(), "mail.host is not set: mails are written into a folder and reach nobody");
+        }
         // A second recorder in one process (tests) keeps the first.
         let recorder = PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
@@ -156,9 +177,14 @@ impl House {
             None => (None, None),
         };
         let world = World::Production { sandbox };
-        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner, world);
+        let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner, world)?;
         let grace = config.server.stop_within.0;
         Ok(Self { platform, sandbox: sandbox_platform, public_address, ops_address, base_url, state, public, ops, tls, grace, metrics })
+    }
+
+    /// Whether people sign in by passwords kept here.
+    fn has_directory(&self) -> bool {
+        matches!(self.state.sign_in, platform::people::SignIn::Directory(_))
     }
 
     /// Serves and works until `until` resolves, then ends in order: no new calls, no new jobs, then what runs.
@@ -185,12 +211,5 @@ impl House {
             sandbox.db.close().await;
         }
         Ok(())
-    }
-}
-
-fn host(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(address) => address.ip().to_string(),
-        SocketAddr::V6(address) => format!("[{}]", address.ip()),
     }
 }

@@ -68,12 +68,10 @@ impl Draft<'_> {
     }
 
     fn reason(self, reason: &Reason) -> Self {
-        let mut points = Vec::new();
-        if !reason.cure.trim().is_empty() {
-            points.push(format!("What mends it: {}", line(&reason.cure)));
-        }
-        let draft = self.say(format!("{} ({})", line(&reason.title), line(&reason.code))).quote(&reason.text);
-        if points.is_empty() { draft } else { draft.points(points) }
+        let cure = format!("What mends it: {}", line(&reason.cure));
+        self.say(format!("{} ({})", line(&reason.title), line(&reason.code)))
+            .quote(&reason.text)
+            .say_if(!reason.cure.trim().is_empty(), &cure)
     }
 
     fn done(self, subject: impl AsRef<str>, why: &'static str) -> Letter {
@@ -213,6 +211,7 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             outcomes
                 .iter()
                 .fold(opening, outcome)
+                .say_if(!text.trim().is_empty(), "The reviewers add:")
                 .quote(text)
                 .say_if(refused, "You can apply again at any time, from the same answers: View scopes and Apply on the app's page. If you think that a decision is wrong, open a ticket with the topic Data Portability API.")
                 .say_if(outcomes.iter().any(|(_, _, reason, _)| reason.is_none()), "Next, choose on the app's page, under View scopes, which approved scopes are to be switched on.")

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::platform::Plan;
 use super::{bar, own_folder, seed};
 use crate::config::Config;
-use crate::run::{self, House};
+use crate::run::{self, Doors, House};
 use crate::{serve, state};
 
 /// Marks a folder as made by `dev`.
@@ -82,10 +82,11 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         None => made,
     });
     let catalogue = Catalogue::load(&config.catalog_file())?;
+    let doors = Doors::open(&mut config).await?;
     let db = state::open_store(&config).await?;
     db.migrate().await?;
     let gateway = Arc::new(state::open_platform_with(&config, db, catalogue).await?);
-    let house = House::open(config.clone(), Arc::clone(&gateway), Some(BANNER.to_owned())).await?;
+    let house = House::open(doors, config.clone(), Arc::clone(&gateway), Some(BANNER.to_owned())).await?;
     config.write_down(&house.base_url)?;
 
     let own = format!("{}/callback", house.base_url);

@@ -22,7 +22,7 @@ use super::receiver::Receiver;
 use super::tell::Tell;
 use super::{bar, own_folder, seed};
 use crate::config::Config;
-use crate::run::{self, House};
+use crate::run::{self, Doors, House};
 use crate::{serve, state};
 
 const FOLDER: &str = "portward-demo";
@@ -101,6 +101,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
 
     let sections = catalogue.sections().iter().map(|section| section.path.clone()).collect();
 
+    let doors = Doors::open(&mut config).await?;
     let db = state::open_store(&config).await?;
     db.migrate().await?;
     let brand = config.brand.name.clone();
@@ -112,7 +113,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     }
     // Somebody's own data are not made up.
     let banner = args.catalog.is_none().then(|| BANNER.to_owned());
-    let house = House::open(config.clone(), Arc::clone(&gateway), banner).await?;
+    let house = House::open(doors, config.clone(), Arc::clone(&gateway), banner).await?;
     config.write_down(&house.base_url)?;
     let cast = match &args.person {
         Some(subject) => own_person(&gateway, subject).await?,
