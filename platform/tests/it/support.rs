@@ -222,6 +222,14 @@ impl World {
         outbox
     }
 
+    /// A second process whose PDFs are read by something else.
+    pub(crate) async fn another_inspector(&self, inspector: platform::uploads::Inspector) -> Platform {
+        let seed = self.platform.random.id() as u64;
+        let settings = self.platform.settings.clone();
+        let built = build(self.folder.path(), &self.store, self.platform.clock.clone(), seed, settings).await;
+        Platform { inspector, ..built }
+    }
+
     pub(crate) fn store_url(&self) -> &str {
         &self.store
     }
@@ -521,6 +529,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
         mail: platform::notices::Mail::Memory(platform::notices::Outbox::default()),
         scratch,
         progress: platform::export::Running::default(),
+        access: platform::access_log::AccessLog::default(),
         inspector: platform::uploads::Inspector::in_process(),
         forms,
     }
