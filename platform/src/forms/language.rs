@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(readings(GERMAN, &english()).unwrap().name, "German");
         assert_eq!(readings(GERMAN, &["en".into(), "de".into()]), None);
         let french = "Les personnes relient leur compte une seule fois et voient ensuite tout ce qu'elles ont regardé au cours de l'année écoulée, \
-            mois par mois, avec le temps qu'elles y ont consacré. Nous récupérons les données lorsqu'elles appuient sur le bouton.";
+            mois par mois, avec le temps qu'elles y ont consacré. Nous récupérons les données lorsqu'elles appuient sur le bouton, et nous les effaçons quand elles partent.";
         assert_eq!(readings(french, &english()).unwrap().code, "fra");
     }
 

@@ -406,7 +406,7 @@ mod tests {
             ("...", "file.pdf"),
             (".pdf", "pdf.pdf"),
             ("a\0b.pdf", "ab.pdf"),
-            ("\"><script>.pdf", "__script_.pdf"),
+            ("\"><script>.pdf", "___script_.pdf"),
             ("Übersicht über alles.pdf", "Übersicht über alles.pdf"),
             ("شاشات.pdf", "شاشات.pdf"),
         ] {

@@ -156,28 +156,35 @@ pub struct Inspector {
     program: Option<PathBuf>,
     /// How many at once.
     turns: Arc<Semaphore>,
+    /// How long one may take.
+    patience: Duration,
 }
 
 impl Inspector {
     /// By a program of its own, so many at once.
     pub fn program(program: PathBuf, at_once: usize) -> Self {
-        Self { program: Some(program), turns: Arc::new(Semaphore::new(at_once.max(1))) }
+        Self { program: Some(program), turns: Arc::new(Semaphore::new(at_once.max(1))), patience: PATIENCE }
     }
 
     /// In this process, without limits: for tests, where there is no program.
     pub fn in_process() -> Self {
-        Self { program: None, turns: Arc::new(Semaphore::new(1)) }
+        Self { program: None, turns: Arc::new(Semaphore::new(1)), patience: PATIENCE }
+    }
+
+    /// With another limit to how long one may take.
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Reads a PDF; the file's position is at its beginning.
     pub(super) async fn inspect(&self, file: std::fs::File) -> Result<Report, Refusal> {
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Refusal::Busy) };
-        let program = self.program.clone();
+        let (program, patience) = (self.program.clone(), self.patience);
         let reading = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             match program {
-                Some(program) => by_program(&program, file),
+                Some(program) => by_program(&program, file, patience),
                 None => {
                     let mut bytes = Vec::new();
                     let mut file = file;
@@ -191,7 +198,7 @@ impl Inspector {
     }
 }
 
-fn by_program(program: &std::path::Path, file: std::fs::File) -> Option<Report> {
+fn by_program(program: &std::path::Path, file: std::fs::File, patience: Duration) -> Option<Report> {
     let child = Command::new(program)
         .arg(COMMAND)
         .env_clear()
@@ -216,7 +223,7 @@ fn by_program(program: &std::path::Path, file: std::fs::File) -> Option<Report> 
     let ended = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status.success(),
-            Ok(None) if waited < PATIENCE => {
+            Ok(None) if waited < patience => {
                 std::thread::sleep(LOOK);
                 waited += LOOK;
             }

@@ -2,9 +2,13 @@
 
 extern crate portward_platform as platform;
 
+mod applications;
 mod apps;
 mod audit;
+mod audit_chain;
+mod clocks;
 mod exports;
+mod forms;
 mod grants;
 mod jobs;
 mod keys;
@@ -14,4 +18,5 @@ mod people;
 mod requests;
 mod store;
 mod support;
+mod uploads;
 mod webhooks;
