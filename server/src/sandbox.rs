@@ -169,13 +169,28 @@ pub(crate) struct Credentials {
 /// again changes nothing. What the working copy has wrong or unfinished is left out.
 pub(crate) async fn sync(state: &State, app: &App, details: Details) -> Result<Option<String>, ChangeError> {
     let Some(sandbox) = state.world.sandbox() else { return Ok(None) };
+    let double = double(&sandbox.platform, &sandbox.base_url, app, details).await?;
+    Ok(Some(double.client_key))
+}
+
+/// As [`sync`], from the app as it is in force: for apps that have no working copy.
+pub(crate) async fn sync_in_force(state: &State, app: &App) -> Result<Option<String>, ChangeError> {
+    if state.world.sandbox().is_none() {
+        return Ok(None);
+    }
+    let details = in_force(&state.platform, app).await?;
+    sync(state, app, details).await
+}
+
+/// Makes or brings up to date the double, on the sandbox's platform.
+pub(crate) async fn double(platform: &Platform, base_url: &str, app: &App, details: Details) -> Result<App, ChangeError> {
     let mut redirects = details.redirects.unwrap_or_default();
     // The built-in page comes last: should there be too many, it is the one to go.
-    redirects.extend(built_in_callback(sandbox));
+    redirects.extend(built_in_callback(base_url).filter(|own| !redirects.contains(own)));
     let details = Details {
         redirects: Some(redirects),
-        scopes: Some(seed::all_scopes(&sandbox.platform.catalogue)),
-        // An app that is not live anywhere else, and whose developer may just have taken a field away.
+        scopes: Some(seed::all_scopes(&platform.catalogue)),
+        // A field that the working copy no longer has goes here too.
         description: Some(details.description.unwrap_or_default()),
         icon_url: Some(details.icon_url.unwrap_or_default()),
         terms_url: Some(details.terms_url.unwrap_or_default()),
@@ -183,8 +198,22 @@ pub(crate) async fn sync(state: &State, app: &App, details: Details) -> Result<O
         webhook_url: Some(details.webhook_url.unwrap_or_default()),
         ..details
     };
-    let double = apps::mirror(&sandbox.platform, app, details).await?;
-    Ok(Some(double.client_key))
+    apps::mirror(platform, app, details).await
+}
+
+/// What an app in force says of itself.
+pub(crate) async fn in_force(platform: &Platform, app: &App) -> Result<Details, Fault> {
+    let redirects = apps::redirects(&mut platform.db.read().await?, app.app_id).await?;
+    Ok(Details {
+        name: Some(app.name.clone()),
+        description: Some(app.description.clone()),
+        icon_url: Some(app.icon_url.clone()),
+        terms_url: Some(app.terms_url.clone()),
+        privacy_url: Some(app.privacy_url.clone()),
+        webhook_url: app.webhook_url.clone(),
+        redirects: Some(redirects),
+        ..Details::default()
+    })
 }
 
 /// Ends an app's double, when the app is deleted: it can ask no more.
@@ -199,8 +228,14 @@ pub(crate) async fn end(state: &State, app: &App) -> Result<(), ChangeError> {
 
 /// The credentials of an app in the sandbox; none without a sandbox, or before the first [`sync`].
 pub(crate) async fn credentials(state: &State, app_id: i64) -> Result<Option<Credentials>, Fault> {
-    let Some(sandbox) = state.world.sandbox() else { return Ok(None) };
-    let platform = &sandbox.platform;
+    match state.world.sandbox() {
+        Some(sandbox) => held(&sandbox.platform, app_id).await,
+        None => Ok(None),
+    }
+}
+
+/// As [`credentials`], on the sandbox's platform.
+pub(crate) async fn held(platform: &Platform, app_id: i64) -> Result<Option<Credentials>, Fault> {
     let mut tx = platform.db.read().await?;
     let Some(app) = apps::by_id(&mut tx, app_id).await? else { return Ok(None) };
     let secret = apps::secrets(platform, &mut tx, app_id).await?.pop().map(|secret| secret.to_string());
@@ -209,6 +244,6 @@ pub(crate) async fn credentials(state: &State, app_id: i64) -> Result<Option<Cre
 }
 
 /// The sandbox's own page for coming back to, where such an address can be registered.
-pub(crate) fn built_in_callback(sandbox: &State) -> Option<RedirectUri> {
-    RedirectUri::parse(&format!("{}{ROOT}/callback", sandbox.base_url)).ok()
+pub(crate) fn built_in_callback(base_url: &str) -> Option<RedirectUri> {
+    RedirectUri::parse(&format!("{base_url}{ROOT}/callback")).ok()
 }

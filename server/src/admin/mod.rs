@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use wire::ScopeSet;
 
 use crate::config::Config;
-use crate::state;
+use crate::{sandbox, state};
 
 #[derive(Debug, Args)]
 pub(crate) struct AdminArgs {
@@ -82,6 +82,11 @@ enum AppVerb {
         client_key: String,
         #[command(flatten)]
         fields: AppFields,
+    },
+    /// Show an app's credentials in the sandbox, made now if there are none yet
+    Sandbox {
+        /// Its client key in production
+        client_key: String,
     },
     /// Give an app another secret; prints it, once
     RotateSecret {
@@ -278,6 +283,7 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
     );
     let platform = state::open_platform(&config, db).await?;
     let told = match args.noun {
+        Noun::App(AppVerb::Sandbox { client_key }) => sandbox_of(&config, &platform, &client_key).await,
         Noun::App(verb) => app(&platform, verb).await,
         Noun::Quota(verb) => quota(&platform, verb).await,
         Noun::Person(verb) => person(&platform, verb).await,
@@ -286,7 +292,11 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
         Noun::Staff(verb) => staff::staff(&platform, verb).await,
         Noun::Notices(verb) => notices::notices(&platform, verb).await,
         Noun::Keys(KeysVerb::Rotate) => {
-            let sealed = platform.rotate_keys(Actor::Operator).await?;
+            let mut sealed = platform.rotate_keys(Actor::Operator).await?;
+            if let Some((_, sandbox)) = sandbox::open(&config).await? {
+                sealed += sandbox.rotate_keys(Actor::Operator).await?;
+                sandbox.db.close().await;
+            }
             Ok(json!({ "resealed": sealed }))
         }
         // Told above, where no store is needed.
@@ -343,6 +353,19 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// An app's double in the sandbox.
+async fn sandbox_of(config: &Config, platform: &Platform, client_key: &str) -> anyhow::Result<Value> {
+    let app = apps::by_client_key(&mut platform.db.read().await?, client_key).await?.context("there is no app with that client key")?;
+    let (_, sandbox) = sandbox::open(config).await?.context("the sandbox is switched off: sandbox.enabled")?;
+    let base_url = config.server.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    let double = sandbox::double(&sandbox, base_url, &app, sandbox::in_force(platform, &app).await?).await?;
+    let held = sandbox::held(&sandbox, double.app_id).await?.context("it has no secret in force")?;
+    let mut told = app_value(&sandbox, &double).await?;
+    told["client_secret"] = json!(held.secret);
+    sandbox.db.close().await;
+    Ok(told)
+}
+
 async fn app(platform: &Platform, verb: AppVerb) -> anyhow::Result<Value> {
     match verb {
         AppVerb::Create(fields) => {
@@ -374,6 +397,8 @@ async fn app(platform: &Platform, verb: AppVerb) -> anyhow::Result<Value> {
             let app = apps::change(platform, Actor::Operator, &client_key, fields.details()?).await?;
             Ok(app_value(platform, &app).await?)
         }
+        // Told by its own function, which opens the sandbox.
+        AppVerb::Sandbox { client_key } => anyhow::bail!("{client_key}: the sandbox is not open"),
         AppVerb::RotateSecret { client_key, overlap } => {
             let secret = apps::rotate_secret(platform, Actor::Operator, &client_key, overlap.0).await?;
             Ok(json!({ "client_key": client_key, "client_secret": secret.as_str() }))

@@ -470,7 +470,7 @@ pub(crate) struct HomePage {
 }
 
 impl HomePage {
-    fn links(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn links(&self) -> Vec<(&str, &str)> {
         usable(self.developer_links.iter())
     }
 }

@@ -1,12 +1,13 @@
 //! The portal: where developers register apps, apply for access, and ask for help.
 
 mod account;
+mod sandbox;
 pub(crate) mod sign_up;
 
 use super::access::Act;
 
 /// Every act of the portal.
 pub(crate) fn acts() -> Vec<Act> {
-    let rooms: Vec<Vec<Act>> = vec![sign_up::acts(), account::acts(), super::upload::portal_acts()];
+    let rooms: Vec<Vec<Act>> = vec![sign_up::acts(), account::acts(), super::upload::portal_acts(), sandbox::acts()];
     rooms.into_iter().flatten().collect()
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Request, State as With};
 use axum::http::StatusCode;
 use axum::response::Response;
-use platform::apps::{self, App, ChangeError, Details};
+use platform::apps::{self, App, ChangeError};
 use platform::{Fault, Millis};
 use url::Url;
 
@@ -73,18 +73,7 @@ async fn credentials(state: &State, app: &App) -> Result<Option<Credentials>, Fa
     if let Some(held) = sandbox::credentials(state, app.app_id).await? {
         return Ok(Some(held));
     }
-    let redirects = apps::redirects(&mut state.platform.db.read().await?, app.app_id).await?;
-    let details = Details {
-        name: Some(app.name.clone()),
-        description: Some(app.description.clone()),
-        icon_url: Some(app.icon_url.clone()),
-        terms_url: Some(app.terms_url.clone()),
-        privacy_url: Some(app.privacy_url.clone()),
-        webhook_url: app.webhook_url.clone(),
-        redirects: Some(redirects),
-        ..Details::default()
-    };
-    match sandbox::sync(state, app, details).await {
+    match sandbox::sync_in_force(state, app).await {
         Ok(_) => sandbox::credentials(state, app.app_id).await,
         Err(ChangeError::Fault(fault)) => Err(fault),
         Err(other) => Err(Fault::Setting(other.to_string())),
@@ -94,7 +83,7 @@ async fn credentials(state: &State, app: &App) -> Result<Option<Credentials>, Fa
 fn told(shell: Frame, sandbox: &State, held: &Credentials) -> SandboxPage {
     let base = &sandbox.base_url;
     let (key, secret) = (held.app.client_key.as_str(), held.secret.as_str());
-    let own = sandbox::built_in_callback(sandbox).map(|uri| uri.as_str().to_owned());
+    let own = sandbox::built_in_callback(base).map(|uri| uri.as_str().to_owned());
     let registered: Vec<String> = held.redirects.iter().map(|uri| uri.as_str().to_owned()).collect();
     // The link goes to our own page if it can, which shows the code; else to the app's own address.
     let own = own.filter(|own| registered.contains(own));
