@@ -12,12 +12,15 @@ use crate::accounts::Account;
 use crate::audit::Actor;
 use crate::clock::Millis;
 use crate::db::Tx;
+use crate::forms::{self, Field, Kind, Role};
 use crate::links::{self, Purpose};
 use crate::notices::Notice;
-use crate::{Fault, Platform};
+use crate::{Fault, Platform, uploads};
 
-/// Fields that a question cannot open: the address is proved before a submission, so it is changed by a correction.
-const NEVER: &[&str] = &["email", "app_id"];
+/// Whether a question can open a field. The address is proved before a submission, so it is changed by a correction.
+pub fn can_open(field: &Field) -> bool {
+    field.role != Some(Role::ContactEmail) && field.kind != Kind::AppId
+}
 
 /// A reviewer asks the applicant, and gives them the move.
 pub async fn ask(
@@ -29,13 +32,13 @@ pub async fn ask(
     fields: &[String],
 ) -> Result<Application, Refusal> {
     let text = required("question", text)?;
-    let good = |field: &String| field.len() <= 60 && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if fields.len() > 50 || !fields.iter().all(good) || fields.iter().any(|field| NEVER.contains(&field.as_str())) {
-        return Err(Refusal::of("fields", "One of the fields cannot be changed by an answer."));
-    }
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     let before = load(&mut tx, application_id, version).await?;
+    let form = platform.forms.of(&before.form);
+    if !fields.iter().all(|name| form.field(name).is_some_and(can_open)) {
+        return Err(Refusal::of("fields", "One of the fields cannot be changed by an answer."));
+    }
     if before.state != State::InReview {
         return Err(Refusal::NotNow(before.state));
     }
@@ -70,13 +73,19 @@ pub async fn ask(
         app,
         reference: after.reference(),
         question: text,
-        fields: question.fields(),
+        fields: labels(platform, &before, &question),
         due: clocks::in_words(question.due_at, &platform.settings.review.calendar()),
         path,
     };
     review::to_applicant(platform, &mut tx, &after, notice).await?;
     tx.commit().await?;
     Ok(after)
+}
+
+/// What the fields of a question are called.
+pub fn labels(platform: &Platform, application: &Application, question: &Question) -> Vec<String> {
+    let form = platform.forms.of(&application.form);
+    question.fields().into_iter().map(|name| form.field(&name).map_or(name.clone(), |field| field.label.clone())).collect()
 }
 
 /// The mailed path. It works until the answer is due, once; a later one takes its place.
@@ -145,6 +154,10 @@ pub async fn answer(platform: &Platform, by: By<'_>, text: &str, changes: Change
             changed.insert(field, value);
         }
     }
+    let wrong = faults(platform, &mut tx, &before, &answers, &changed).await?;
+    if !wrong.is_empty() {
+        return Err(Refusal::Invalid(wrong));
+    }
     if text.is_empty() && changed.is_empty() {
         return Err(Refusal::of("answer", "Write an answer, or change one of the fields."));
     }
@@ -170,6 +183,35 @@ pub async fn answer(platform: &Platform, by: By<'_>, text: &str, changes: Change
     review::to_reviewer(platform, &mut tx, &after, notice).await?;
     tx.commit().await?;
     Ok(after)
+}
+
+/// What is wrong with the fields that an answer changes. What was handed in before stays as it was taken then.
+async fn faults(
+    platform: &Platform,
+    tx: &mut Tx,
+    application: &Application,
+    answers: &Map<String, Value>,
+    changed: &Map<String, Value>,
+) -> Result<Vec<(String, String)>, Fault> {
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let form = platform.forms.of(&application.form);
+    let mut files = Vec::new();
+    for upload_id in form.uploads(answers) {
+        files.extend(uploads::by_id(tx, upload_id).await?.filter(|file| file.app_id == Some(application.app_id)));
+    }
+    let scopes = forms::scopes(&platform.catalogue);
+    let context = forms::Context { app_id: application.app_id, scopes: &scopes, uploads: &files };
+    let found = forms::check(form, answers, &context).into_iter();
+    let found: Vec<_> =
+        found.filter(|finding| changed.contains_key(&finding.field)).map(|finding| (finding.field, finding.message)).collect();
+    if found.is_empty() {
+        for file in &files {
+            uploads::keep(tx, file.upload_id).await?;
+        }
+    }
+    Ok(found)
 }
 
 /// The next version: as the last one, with the answers of now. What was declared and accepted then holds on.
@@ -233,7 +275,7 @@ async fn remind(platform: &Platform, question: &Question, spans: &[Duration]) ->
         app,
         reference: application.reference(),
         question: question.text.clone(),
-        fields: question.fields(),
+        fields: labels(platform, &application, question),
         due: clocks::in_words(question.due_at, &platform.settings.review.calendar()),
         path,
         days_left: u32::try_from(days_left).unwrap_or(u32::MAX),
