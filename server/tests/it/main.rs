@@ -8,6 +8,7 @@ mod http;
 mod kill;
 mod limits;
 mod owner;
+mod scene;
 mod secrecy;
 mod sources;
 mod storm;
