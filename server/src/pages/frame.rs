@@ -126,7 +126,7 @@ impl Frame {
         });
         let app = AppFrame {
             name: of.app.name.clone(),
-            icon: of.app.icon_url.clone(),
+            icon: super::icons::own(&of.app),
             badge: app_badge(of.app.status),
             sections: sections.collect(),
         };
@@ -205,5 +205,31 @@ pub(crate) fn app_badge(status: AppStatus) -> Badge {
         AppStatus::Live => Badge::new(Tone::Good, "Live"),
         AppStatus::Suspended => Badge::new(Tone::Action, "Suspended"),
         AppStatus::Revoked => Badge::new(Tone::Bad, "Revoked"),
+    }
+}
+
+#[cfg(test)]
+impl Frame {
+    /// A frame of a page that no server shows.
+    pub(crate) fn sample(shell: Shell, account: &str, area: &'static str, console: bool) -> Self {
+        let roles = if console { "Reviewer, Administrator".to_owned() } else { String::new() };
+        Self { shell, account: Some(account.to_owned()), roles, area, console, ..Self::default() }
+    }
+
+    /// The same, for a page of an app.
+    pub(crate) fn sample_of_app(self, name: &str) -> Self {
+        let sections = SECTIONS.map(|(path, label)| Item {
+            path: format!("/developers/apps/1/{path}"),
+            label,
+            current: path == "details",
+            exact: true,
+        });
+        let app = AppFrame {
+            name: name.to_owned(),
+            icon: String::new(),
+            badge: app_badge(AppStatus::InReview),
+            sections: sections.into(),
+        };
+        Self { app: Some(app), ..self }
     }
 }

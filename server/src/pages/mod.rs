@@ -7,6 +7,7 @@ mod console;
 pub(crate) mod entrance;
 pub(crate) mod frame;
 mod home;
+pub(crate) mod icons;
 pub(crate) mod parts;
 mod portal;
 pub(crate) mod provider;
@@ -44,11 +45,7 @@ pub(crate) fn acts() -> Vec<access::Act> {
 
 /// The routes of the pages. Forms are taken from our own pages only.
 pub(crate) fn routes(state: &State) -> Router<State> {
-    Router::new()
-        .merge(access::router(acts(), state))
-        .layer(csrf())
-        .merge(of_people())
-        .route("/assets/{name}", get(home::asset))
+    Router::new().merge(access::router(acts(), state)).layer(csrf()).merge(of_people()).route("/assets/{name}", get(home::asset))
 }
 
 /// The routes of the pages that people see, which each world has.
@@ -67,6 +64,7 @@ pub(crate) fn of_people() -> Router<State> {
         .route(view::SESSIONS_END, post(sessions::end))
         .layer(csrf())
         .route("/avatars/{name}", get(home::avatar))
+        .route("/icons/{app}", get(icons::public))
 }
 
 fn csrf() -> CsrfLayer<fn(ProtectionError) -> Response> {
@@ -197,7 +195,7 @@ pub(crate) fn app_view(app: &platform::apps::App) -> view::App {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     view::App {
         name: app.name.clone(),
-        icon_url: some(&app.icon_url),
+        icon_url: some(&icons::address(app)),
         description: app.description.clone(),
         organisation: None,
         terms_url: some(&app.terms_url),

@@ -7,6 +7,6 @@ use super::access::Act;
 
 /// Every act of the console.
 pub(crate) fn acts() -> Vec<Act> {
-    let rooms: Vec<Vec<Act>> = vec![sign_in::acts(), staff::acts(), super::upload::console_acts()];
+    let rooms: Vec<Vec<Act>> = vec![sign_in::acts(), staff::acts(), super::icons::console_acts(), super::upload::console_acts()];
     rooms.into_iter().flatten().collect()
 }

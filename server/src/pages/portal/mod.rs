@@ -1,6 +1,8 @@
 //! The portal: where developers register apps, apply for access, and ask for help.
 
 mod account;
+pub(crate) mod apps;
+mod organisations;
 mod sandbox;
 pub(crate) mod sign_up;
 
@@ -8,6 +10,14 @@ use super::access::Act;
 
 /// Every act of the portal.
 pub(crate) fn acts() -> Vec<Act> {
-    let rooms: Vec<Vec<Act>> = vec![sign_up::acts(), account::acts(), super::upload::portal_acts(), sandbox::acts()];
+    let rooms: Vec<Vec<Act>> = vec![
+        sign_up::acts(),
+        account::acts(),
+        organisations::acts(),
+        apps::acts(),
+        super::icons::portal_acts(),
+        super::upload::portal_acts(),
+        sandbox::acts(),
+    ];
     rooms.into_iter().flatten().collect()
 }
