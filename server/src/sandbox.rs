@@ -109,7 +109,8 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Option<(Config, Arc<
     crate::run::prepare_schema(&db, config.store.migrate).await.context("the sandbox's store")?;
     let (folder, settings) = (own.folder.clone(), config.sandbox.clone());
     let file = tokio::task::spawn_blocking(move || made_up(&folder, &settings)).await?.context("the sandbox's data")?;
-    own.set_catalog_file(file);
+    // As it is from here, not from the folder of the sandbox.
+    own.set_catalog_file(std::path::absolute(file)?);
     let catalogue = Catalogue::load(&own.catalog_file())?;
     let platform = state::open_platform_with(&own, db, catalogue).await.context("the sandbox")?;
     Ok(Some((own, Arc::new(platform))))

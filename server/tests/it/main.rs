@@ -9,6 +9,7 @@ mod kill;
 mod limits;
 mod owner;
 mod scene;
+mod sandbox;
 mod secrecy;
 mod sources;
 mod storm;
