@@ -25,9 +25,9 @@ pub struct NewStaff {
 /// Why something about staff was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum StaffError {
-    /// A field cannot be so.
-    #[error("{}", .0.message)]
-    Flaw(Flaw),
+    /// Fields that cannot be so.
+    #[error("{}", .0.iter().map(|flaw| flaw.message).collect::<Vec<_>>().join(" "))]
+    Flaws(Vec<Flaw>),
     /// The address is another member's.
     #[error("there is a member of staff with that address already")]
     Taken,
@@ -70,16 +70,19 @@ pub async fn create_staff(
     new: NewStaff,
     mail: bool,
 ) -> Result<(Account, Option<String>), StaffError> {
-    let email = rules::email(&new.email).map_err(StaffError::Flaw)?;
-    let name = rules::name(&new.name).map_err(StaffError::Flaw)?;
-    if new.roles.is_empty() {
-        return Err(StaffError::Flaw(Flaw { field: "roles", message: "Choose at least one role." }));
-    }
-    let hash = match new.password {
-        Some(password) => {
-            rules::password(&password, &email, &name).map_err(StaffError::Flaw)?;
-            Some(password::hash(platform.random.clone(), password).await?)
+    let (email, name) = (rules::email(&new.email), rules::name(&new.name));
+    let own_words = (email.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+    let password = new.password.as_deref().map_or(Ok(()), |password| rules::password(password, own_words.0, own_words.1));
+    let roles = if new.roles.is_empty() { Err(Flaw { field: "roles", message: "Choose at least one role." }) } else { Ok(()) };
+    let (email, name) = match (email, name, password, roles) {
+        (Ok(email), Ok(name), Ok(()), Ok(())) => (email, name),
+        (email, name, password, roles) => {
+            let flaws = [name.err(), email.err(), password.err(), roles.err()];
+            return Err(StaffError::Flaws(flaws.into_iter().flatten().collect()));
         }
+    };
+    let hash = match new.password {
+        Some(password) => Some(password::hash(platform.random.clone(), password).await?),
         None => None,
     };
     let now = platform.now();
@@ -155,7 +158,7 @@ async fn local(tx: &mut Tx, account_id: i64) -> Result<Account, StaffError> {
 /// Says what a member of staff may do. Their sessions go on: roles are looked up at every step.
 pub async fn set_roles(platform: &Platform, actor: Actor, account_id: i64, roles: &[Role]) -> Result<(), StaffError> {
     if roles.is_empty() {
-        return Err(StaffError::Flaw(Flaw { field: "roles", message: "Choose at least one role, or close the account." }));
+        return Err(StaffError::Flaws(vec![Flaw { field: "roles", message: "Choose at least one role, or close the account." }]));
     }
     let mut tx = platform.db.begin().await?;
     rows::hold_administrators(&mut tx).await?;
@@ -319,7 +322,7 @@ pub async fn of_provider(
 /// Hands an account with a password of ours over to the operator's provider: from now on that subject signs in to it, and nobody by password.
 pub async fn link_provider(platform: &Platform, actor: Actor, account_id: i64, subject: &str) -> Result<(), StaffError> {
     if subject.is_empty() || subject.len() > 255 || subject.contains('\0') {
-        return Err(StaffError::Flaw(Flaw { field: "subject", message: "The subject has 1 to 255 characters." }));
+        return Err(StaffError::Flaws(vec![Flaw { field: "subject", message: "The subject has 1 to 255 characters." }]));
     }
     let mut tx = platform.db.begin().await?;
     local(&mut tx, account_id).await?;

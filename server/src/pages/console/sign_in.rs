@@ -48,13 +48,13 @@ pub(super) fn acts() -> Vec<Act> {
 fn unwelcome(state: &State, id: &CallId) -> Response {
     let advice = "It was used already, or is too old. If you have set your password, sign in; otherwise ask an administrator for a new link.";
     let body = GoneBody { advice, link: Some(("Sign in", "/console/login")) };
-    let frame = Console::frame(state, &Default::default());
+    let frame = Console::entrance(state, None);
     show::<Console>(&Page::new(state, id), StatusCode::GONE, frame, "This link does not work any more", NARROW, &body)
 }
 
 fn welcome_page(state: &State, id: &CallId, status: StatusCode, link: &str, email: String, form: Form) -> Response {
     let body = SetPasswordBody { action: "/console/welcome", first: true, token: link.to_owned(), email, form };
-    let frame = Console::frame(state, &Default::default());
+    let frame = Console::entrance(state, None);
     show::<Console>(&Page::new(state, id), status, frame, "Choose your password", NARROW, &body)
 }
 

@@ -187,7 +187,7 @@ async fn add(With(state): With<State>, id: CallId, staff: Staff, request: Reques
     let mut form = Form::of(&params);
     match accounts::create_staff(&state.platform, staff.account.actor(), new, true).await {
         Ok((account, _)) => return redirect(&format!("/console/staff/{}?done=added", account.account_id)),
-        Err(StaffError::Flaw(flaw)) => flawed(&mut form, [flaw]),
+        Err(StaffError::Flaws(flaws)) => flawed(&mut form, flaws),
         Err(StaffError::Fault(fault)) => return page.fault(&fault),
         Err(refused) => {
             form.wrong("email", sentence(&refused));

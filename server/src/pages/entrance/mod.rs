@@ -36,6 +36,9 @@ pub(crate) trait Realm: Send + Sync + 'static {
     /// The frame of its pages, and who is signed in, as the guard found out.
     fn frame(state: &State, extensions: &Extensions) -> Frame;
 
+    /// The frame of a page of its entrance, which does not know who looks unless it is told.
+    fn entrance(state: &State, known: Option<&(Account, Session)>) -> Frame;
+
     /// Who is signed in, as the guard found out.
     fn holder(extensions: &Extensions) -> Option<(&Account, &Session)>;
 
@@ -61,6 +64,12 @@ impl Realm for Portal {
         Frame::public(state, extensions.get::<Developer>())
     }
 
+    fn entrance(state: &State, known: Option<&(Account, Session)>) -> Frame {
+        let known = known.filter(|(_, session)| session.complete);
+        let developer = known.map(|(account, session)| Developer { account: account.clone(), session: session.clone() });
+        Frame::public(state, developer.as_ref())
+    }
+
     fn holder(extensions: &Extensions) -> Option<(&Account, &Session)> {
         extensions.get::<Developer>().map(|developer| (&developer.account, &developer.session))
     }
@@ -78,6 +87,10 @@ impl Realm for Console {
 
     fn frame(state: &State, extensions: &Extensions) -> Frame {
         extensions.get::<Staff>().map_or_else(|| Frame::entrance(state), |staff| Frame::staff(state, staff))
+    }
+
+    fn entrance(state: &State, _: Option<&(Account, Session)>) -> Frame {
+        Frame::entrance(state)
     }
 
     fn holder(extensions: &Extensions) -> Option<(&Account, &Session)> {

@@ -77,10 +77,11 @@ async fn set_up_page<R: Realm>(
     state: &State,
     id: &CallId,
     (status, form, problem): (StatusCode, Form, Notice),
-    account: &Account,
+    known: &(Account, Session),
     to: String,
 ) -> Result<Response, Fault> {
     let page = Page::new(state, id);
+    let (account, _) = known;
     let Some(enrolment) = accounts::enrolment(&state.platform, account, &state.brand.name).await? else {
         return Ok(redirect(&format!("{}/login/second-factor?next={}", R::ROOT, encoded(&to))));
     };
@@ -93,7 +94,7 @@ async fn set_up_page<R: Realm>(
         must: account.must_enrol(&state.platform),
         stamp: state.platform.now().0,
     };
-    Ok(show::<R>(&page, status, R::frame(state, &Default::default()), "Set up the second step", FORM, &body))
+    Ok(show::<R>(&page, status, R::entrance(state, Some(known)), "Set up the second step", FORM, &body))
 }
 
 /// `GET {root}/login/second-factor`
@@ -101,12 +102,12 @@ pub(crate) async fn set_up<R: Realm>(With(state): With<State>, id: CallId, reque
     let (parts, _) = request.into_parts();
     let to = next::<R>(one(&query(&parts), "next"));
     let shown = async {
-        let (account, _) = match enrolling::<R>(&state, &parts.headers, &to).await? {
+        let known = match enrolling::<R>(&state, &parts.headers, &to).await? {
             Ok(found) => found,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        accounts::begin_second_factor(&state.platform, &account).await?;
-        set_up_page::<R>(&state, &id, (StatusCode::OK, Form::new(), Notice::default()), &account, to).await
+        accounts::begin_second_factor(&state.platform, &known.0).await?;
+        set_up_page::<R>(&state, &id, (StatusCode::OK, Form::new(), Notice::default()), &known, to).await
     };
     shown.await.unwrap_or_else(|fault: Fault| Page::new(&state, &id).fault(&fault))
 }
@@ -149,38 +150,39 @@ pub(crate) async fn confirm<R: Realm>(With(state): With<State>, id: CallId, requ
 
 async fn take_first_code<R: Realm>(state: &State, id: &CallId, parts: &Parts, params: &Params) -> Result<Response, Fault> {
     let to = next::<R>(one(params, "next"));
-    let (account, session) = match enrolling::<R>(state, &parts.headers, &to).await? {
+    let known = match enrolling::<R>(state, &parts.headers, &to).await? {
         Ok(found) => found,
         Err(elsewhere) => return Ok(elsewhere),
     };
+    let (account, session) = &known;
     let code = one(params, "code");
     let mut form = Form::new();
     if code.is_empty() {
         form.wrong("code", "Enter the code that the app shows.");
-        return set_up_page::<R>(state, id, (StatusCode::BAD_REQUEST, form, Notice::default()), &account, to).await;
+        return set_up_page::<R>(state, id, (StatusCode::BAD_REQUEST, form, Notice::default()), &known, to).await;
     }
     let platform = &state.platform;
     let attempt = match state.limits.codes.begin(&account.account_id.to_string(), platform.now()) {
         Ok(attempt) => attempt,
-        Err(wait) => return set_up_page::<R>(state, id, (StatusCode::TOO_MANY_REQUESTS, form, paused(wait)), &account, to).await,
+        Err(wait) => return set_up_page::<R>(state, id, (StatusCode::TOO_MANY_REQUESTS, form, paused(wait)), &known, to).await,
     };
-    let Some(codes) = accounts::confirm_second_factor(platform, &account, session.session_id, code).await? else {
+    let Some(codes) = accounts::confirm_second_factor(platform, account, session.session_id, code).await? else {
         form.wrong(
             "code",
             "That code is not right. See that the clock of your device is right, and enter the code that the app shows now.",
         );
-        return set_up_page::<R>(state, id, (StatusCode::UNAUTHORIZED, form, Notice::default()), &account, to).await;
+        return set_up_page::<R>(state, id, (StatusCode::UNAUTHORIZED, form, Notice::default()), &known, to).await;
     };
     attempt.succeeded();
     let old = token(state, &parts.headers, R::KIND).unwrap_or_default();
     let rotated = if session.complete {
-        accounts::freshen(platform, &account, &old).await?
+        accounts::freshen(platform, account, &old).await?
     } else {
-        accounts::complete_session(platform, &account, &old).await?
+        accounts::complete_session(platform, account, &old).await?
     };
     let page = Page::new(state, id);
     let body = CodesBody { codes, next: to, first: true };
-    let shown = show::<R>(&page, StatusCode::OK, R::frame(state, &Default::default()), "Your recovery codes", FORM, &body);
+    let shown = show::<R>(&page, StatusCode::OK, R::entrance(state, Some(&known)), "Your recovery codes", FORM, &body);
     Ok(match rotated {
         Some(new) => set_token(state, shown, R::KIND, Some(&new)),
         None => shown,

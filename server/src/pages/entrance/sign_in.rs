@@ -60,8 +60,7 @@ pub(crate) async fn show<R: Realm>(With(state): With<State>, id: CallId, request
         Ok(found) => found.filter(|(_, session)| session.complete),
         Err(fault) => return Page::new(&state, &id).fault(&fault),
     };
-    let known = signed_in.map(|(account, _)| account);
-    if known.is_some() && one(&params, "fresh") != "1" {
+    if signed_in.is_some() && one(&params, "fresh") != "1" {
         return redirect(&to);
     }
     let notice = match one(&params, "done") {
@@ -69,7 +68,7 @@ pub(crate) async fn show<R: Realm>(With(state): With<State>, id: CallId, request
         "closed" => Notice::status("Your account is closed, and what named you is erased."),
         _ => Notice::default(),
     };
-    page::<R>(&state, &id, StatusCode::OK, to, Form::new(), known.as_ref(), Said { notice, ..Said::default() })
+    page::<R>(&state, &id, StatusCode::OK, to, Form::new(), signed_in.as_ref(), Said { notice, ..Said::default() })
 }
 
 fn page<R: Realm>(
@@ -78,7 +77,7 @@ fn page<R: Realm>(
     status: StatusCode,
     to: String,
     form: Form,
-    known: Option<&Account>,
+    known: Option<&(Account, Session)>,
     said: Said,
 ) -> Response {
     let body = SignInBody {
@@ -87,14 +86,14 @@ fn page<R: Realm>(
             .map(|it| provider::button(state, it, provider::STAFF_START, &to, known.is_some())),
         next: to,
         form,
-        known: known.map(|account| account.email.clone()),
+        known: known.map(|(account, _)| account.email.clone()),
         problem: said.problem,
         notice: said.notice,
-        by_password: known.is_none_or(|account| account.provider_subject.is_none()),
+        by_password: known.is_none_or(|(account, _)| account.provider_subject.is_none()),
         open: R::KIND == AccountKind::Developer,
     };
     let title = if known.is_some() { "Confirm that it is you" } else { "Sign in" };
-    framed::<R>(&Page::new(state, id), status, R::frame(state, &Default::default()), title, NARROW, &body)
+    framed::<R>(&Page::new(state, id), status, R::entrance(state, known), title, NARROW, &body)
 }
 
 /// `POST {root}/login`
@@ -116,8 +115,8 @@ async fn take<R: Realm>(state: &State, id: &CallId, parts: &Parts, params: &Para
     let password = one(params, "password");
     let signed_in = signed_in(state, &parts.headers, R::KIND).await?.filter(|(_, session)| session.complete);
     // Only who is signed in can prove it once more; anybody else signs in.
-    let known = signed_in.filter(|_| one(params, "fresh") == "1").map(|(account, _)| account);
-    let email = known.as_ref().map_or_else(|| one(params, "email"), |account| account.email.as_str());
+    let known = signed_in.filter(|_| one(params, "fresh") == "1");
+    let email = known.as_ref().map_or_else(|| one(params, "email"), |(account, _)| account.email.as_str());
     let mut form = Form::new();
     form.set("email", email);
     if email.is_empty() {
@@ -139,7 +138,7 @@ async fn take<R: Realm>(state: &State, id: &CallId, parts: &Parts, params: &Para
     };
     let platform = &state.platform;
     let checked = match &known {
-        Some(account) => accounts::proves_who_it_is(platform, account, password)
+        Some((account, _)) => accounts::proves_who_it_is(platform, account, password)
             .await
             .map(|right| if right { Outcome::In(account.clone()) } else { Outcome::Wrong }),
         None => accounts::sign_in(platform, R::KIND, email, password).await,
@@ -205,7 +204,7 @@ async fn half<R: Realm>(state: &State, headers: &HeaderMap, to: &str) -> Result<
 
 fn code_page<R: Realm>(state: &State, id: &CallId, status: StatusCode, to: String, form: Form, problem: Notice) -> Response {
     let body = CodeBody { root: R::ROOT, next: to, form, problem };
-    framed::<R>(&Page::new(state, id), status, R::frame(state, &Default::default()), "Second step", NARROW, &body)
+    framed::<R>(&Page::new(state, id), status, R::entrance(state, None), "Second step", NARROW, &body)
 }
 
 /// `GET {root}/login/code`

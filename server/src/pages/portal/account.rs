@@ -86,7 +86,7 @@ async fn email_form(With(state): With<State>, id: CallId, request: Request) -> R
     }
     let sent = one(&query(&parts), "sent") == "1";
     let body = EmailBody { form: Form::new(), problem: Notice::default(), email: account.email, sent };
-    inside(&state, &id, &parts, StatusCode::OK, "Change your e-mail address", &body)
+    inside(&state, &id, &parts, StatusCode::OK, "Change your address", &body)
 }
 
 /// `POST /developers/account/email`: the same answer whether or not the new address has an account.
@@ -103,7 +103,7 @@ async fn ask_for_email(With(state): With<State>, id: CallId, request: Request) -
     }
     let again = |status, form: Form, problem: Notice| {
         let body = EmailBody { form, problem, email: account.email.clone(), sent: false };
-        inside(&state, &id, &parts, status, "Change your e-mail address", &body)
+        inside(&state, &id, &parts, status, "Change your address", &body)
     };
     if let Err(wait) = begin_mail(&state, &parts) {
         return again(StatusCode::TOO_MANY_REQUESTS, Form::of(&params), paused(wait));

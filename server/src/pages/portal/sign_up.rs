@@ -112,7 +112,7 @@ pub(crate) struct GoneBody {
 
 /// A page before anybody is signed in.
 fn outside(state: &State, id: &CallId, status: StatusCode, title: &str, width: &'static str, body: &impl Template) -> Response {
-    show::<Portal>(&Page::new(state, id), status, Portal::frame(state, &Default::default()), title, width, body)
+    show::<Portal>(&Page::new(state, id), status, Portal::entrance(state, None), title, width, body)
 }
 
 /// `GET /developers`
