@@ -402,35 +402,50 @@ create table tickets (
   topic text not null,
   subject text not null,
   state text not null,
+  -- Counts every change and every message, for optimistic locking.
   version bigint not null,
   account_id bigint not null references accounts (account_id),
   app_id bigint,
+  -- Whose app it was then: another owner does not come to see it.
+  owner_id bigint,
   application_id bigint,
   assigned_to bigint,
+  -- Lower-case words by which staff find it.
   search text not null,
   created_at bigint not null,
   updated_at bigint not null,
+  -- While staff have the move: by when.
+  due_at bigint,
   first_answer_due_at bigint not null,
   first_answered_at bigint,
   escalated_at bigint,
   closed_at bigint
 );
-create index tickets_by_account on tickets (account_id, updated_at);
-create index tickets_queue on tickets (state, first_answer_due_at, ticket_id);
+create index tickets_by_account on tickets (account_id, updated_at, ticket_id);
+create index tickets_by_app on tickets (app_id, updated_at, ticket_id);
+create index tickets_due on tickets (state, due_at, ticket_id);
+create index tickets_latest on tickets (state, updated_at, ticket_id);
+create index tickets_unanswered on tickets (first_answer_due_at) where first_answered_at is null and escalated_at is null;
 create index tickets_by_application on tickets (application_id);
 
 create table ticket_messages (
   message_id bigint primary key,
   ticket_id bigint not null references tickets (ticket_id),
+  -- Counted within the ticket.
+  number bigint not null,
   account_id bigint,
   from_staff boolean not null,
   visible boolean not null,
+  -- What was done with it: a message, an answer, a note, closed, handed over, opened for correction, refused.
+  kind text not null,
   text text not null,
   -- Ids of uploads, comma separated.
   uploads text not null,
-  at bigint not null
+  -- By which a form that is posted twice makes one message.
+  form text not null unique,
+  at bigint not null,
+  unique (ticket_id, number)
 );
-create index ticket_messages_by_ticket on ticket_messages (ticket_id, at);
 
 -- Mails. What they say is sealed, because links stand in it, and is erased once sent.
 create table notices (
@@ -458,8 +473,20 @@ create index audit_unsealed on audit (at) where position is null;
 
 create table audit_details (
   audit_id bigint primary key references audit (audit_id),
+  -- The person or account it belongs to, with whom it is erased.
+  subject_id bigint,
   salt {bytes} not null,
   detail text not null
+);
+create index audit_details_by_subject on audit_details (subject_id);
+
+-- One row: how far the chain goes, and where it begins since retention cut what was before.
+create table audit_head (
+  one integer primary key,
+  position bigint not null,
+  chain {bytes} not null,
+  anchor_position bigint not null,
+  anchor_chain {bytes} not null
 );
 
 -- Calls and downloads.

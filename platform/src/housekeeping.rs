@@ -7,12 +7,12 @@ use futures_util::TryStreamExt;
 use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
-use crate::{Fault, Platform, accounts, apps, grants, notices, organisations, requests, uploads, vault};
+use crate::{Fault, Platform, access_log, accounts, apps, audit, grants, notices, organisations, requests, uploads, vault};
 
 /// What is done, and how often.
-pub(crate) fn schedules() -> [(&'static str, Duration, Job); 4] {
+pub(crate) fn schedules() -> [(&'static str, Duration, Job); 5] {
     let minutes = |count: u64| Duration::from_secs(count * 60);
-    [("expire", minutes(1), Job::Expire), ("sweep", minutes(60), Job::Sweep), ("forget", minutes(60), Job::Forget), ("review", minutes(60), Job::Review)]
+    [("expire", minutes(1), Job::Expire), ("seal", minutes(1), Job::Seal), ("sweep", minutes(60), Job::Sweep), ("forget", minutes(60), Job::Forget), ("review", minutes(60), Job::Review)]
 }
 
 /// Ends archives whose time is over, and grants that nobody can use.
@@ -63,13 +63,14 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
     let grants = grants::forget(platform).await?;
     let mut rest = notices::forget(platform, now - kept.notices.0).await?;
     rest += accounts::forget(platform).await?;
+    rest += audit::cut(platform, now - kept.audit.0).await?;
+    rest += access_log::forget(platform, now - kept.access.0).await?;
     for (statement, before) in [
         (
             "delete from deliveries where created_at <= $1 and (delivered_at is not null or given_up_at is not null)",
             now - kept.deliveries.0,
         ),
         ("delete from jobs where dead_at <= $1", now - kept.dead_jobs.0),
-        ("delete from audit where at <= $1", now - kept.audit.0),
         ("delete from app_secrets where retires_at <= $1", Millis(now.0)),
         ("delete from links where expires_at <= $1", Millis(now.0)),
     ] {

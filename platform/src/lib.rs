@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP or pages. Each room holds one noun: `mod.rs` its types and rules, `rows.rs` its SQL. Whole operations
 //! take the [`Platform`], which holds time, randomness and the store as values; a test builds one by hand.
 
+pub mod access_log;
 pub mod accounts;
 pub mod applications;
 pub mod apps;
@@ -69,6 +70,8 @@ pub struct Platform {
     pub scratch: PathBuf,
     /// How far the exports running in this process have come.
     pub progress: export::Running,
+    /// Calls that wait to be written down.
+    pub access: access_log::AccessLog,
     /// What reads the PDFs that outsiders hand in.
     pub inspector: uploads::Inspector,
     /// The forms of applications.

@@ -277,6 +277,8 @@ pub struct Retention {
     pub dead_jobs: Span,
     /// The audit record.
     pub audit: Span,
+    /// Calls and downloads: long enough to look into a complaint.
+    pub access: Span,
     /// Objects in the vault that no archive names: what a killed worker left. Long enough for any archive that is just being put.
     pub orphans: Span,
 }
@@ -290,6 +292,7 @@ impl Default for Retention {
             notices: Span::days(90),
             dead_jobs: Span::days(30),
             audit: Span::days(3 * 365),
+            access: Span::days(180),
             orphans: Span::hours(1),
         }
     }

@@ -153,7 +153,12 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) async fn open(doors: Doors, config: Config, platform: Arc<Platform>, banner: Option<String>) -> anyhow::Result<Self> {
+    pub(crate) async fn open(
+        doors: Doors,
+        config: Config,
+        platform: Arc<Platform>,
+        banner: Option<String>,
+    ) -> anyhow::Result<Self> {
         let Doors { public, ops } = doors;
         let (public_address, ops_address) = (public.local_addr()?, ops.local_addr()?);
         let tls = match (&config.tls.cert, &config.tls.key) {
@@ -179,7 +184,19 @@ impl House {
         let world = World::Production { sandbox };
         let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner, world)?;
         let grace = config.server.stop_within.0;
-        Ok(Self { platform, sandbox: sandbox_platform, public_address, ops_address, base_url, state, public, ops, tls, grace, metrics })
+        Ok(Self {
+            platform,
+            sandbox: sandbox_platform,
+            public_address,
+            ops_address,
+            base_url,
+            state,
+            public,
+            ops,
+            tls,
+            grace,
+            metrics,
+        })
     }
 
     /// Whether people sign in by passwords kept here.
@@ -196,6 +213,12 @@ impl House {
         for platform in [Some(&self.platform), self.sandbox.as_ref()].into_iter().flatten() {
             rooms.spawn(platform::jobs::run(Arc::clone(platform), stop.clone()));
         }
+        // The writers of the access log go on until the last call has ended.
+        let (writers, calls_ended) = (TaskTracker::new(), CancellationToken::new());
+        for platform in [Some(&self.platform), self.sandbox.as_ref()].into_iter().flatten() {
+            let (platform, calls_ended) = (Arc::clone(platform), calls_ended.clone());
+            writers.spawn(async move { platform::access_log::run(&platform, calls_ended).await });
+        }
         let ops = serve::ops(self.state, self.metrics, stop.clone());
         let ops_stop = CancellationToken::new();
         let ops = tokio::spawn(serve::serve(self.ops, ops, None, ops_stop.clone(), std::time::Duration::from_secs(1)));
@@ -206,6 +229,9 @@ impl House {
         rooms.wait().await;
         ops_stop.cancel();
         ops.await?;
+        calls_ended.cancel();
+        writers.close();
+        writers.wait().await;
         self.platform.db.close().await;
         if let Some(sandbox) = self.sandbox {
             sandbox.db.close().await;

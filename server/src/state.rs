@@ -175,6 +175,7 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
         outbound,
         scratch,
         progress: platform::export::Running::default(),
+        access: platform::access_log::AccessLog::default(),
         inspector,
         forms,
     })

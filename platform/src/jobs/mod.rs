@@ -48,6 +48,8 @@ pub enum Job {
     Sweep,
     /// Tell of applications whose limit was missed, and remind those who were asked.
     Review,
+    /// Chain the entries of the audit that are not yet sealed.
+    Seal,
     /// Forget what has been kept long enough.
     Forget,
 }
@@ -86,6 +88,7 @@ impl Job {
             Self::Expire => "expire".into(),
             Self::Sweep => "sweep".into(),
             Self::Forget => "forget".into(),
+            Self::Seal => "seal".into(),
             Self::Review => "review".into(),
         }
     }
@@ -97,7 +100,7 @@ impl Job {
             Self::Deliver { .. } => 1000,
             Self::Mail { .. } => 10_000,
             Self::DeleteObject { .. } => 100,
-            Self::Expire | Self::Sweep | Self::Review | Self::Forget => 5,
+            Self::Expire | Self::Sweep | Self::Review | Self::Seal | Self::Forget => 5,
         }
     }
 }

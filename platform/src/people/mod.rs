@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::audit::{Actor, Entry};
+use crate::audit::{self, Actor, Entry};
 use crate::clock::Millis;
 use crate::db::Tx;
 use crate::grants::{self, EndCause};
@@ -119,7 +119,7 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
     if !rows::insert(&mut tx, &person, &password_hash).await? {
         return Err(AddError::Taken);
     }
-    let entry = Entry { person: Some(person.person_id), ..Entry::new(actor, "person.added") };
+    let entry = Entry { person: Some(person.person_id), personal: Some(username), ..Entry::new(actor, "person.added") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await.map_err(Fault::from)?;
     Ok(person.person_id)
@@ -137,6 +137,7 @@ pub async fn delete(platform: &Platform, actor: Actor, person_id: i64) -> Result
     }
     end_grants(platform, &mut tx, actor, person_id, now).await?;
     sessions::end_all(&mut tx, person_id).await?;
+    audit::erase(&mut tx, person_id).await?;
     Entry { person: Some(person_id), ..Entry::new(actor, "person.deleted") }.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(true)

@@ -2,7 +2,9 @@
 
 extern crate portward_platform as platform;
 
+mod accounts;
 mod applications;
+mod access_log;
 mod apps;
 mod audit;
 mod audit_chain;

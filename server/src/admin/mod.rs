@@ -1,6 +1,7 @@
 //! `portward admin`: the operator's hand on what the gateway knows. Every change goes through the same functions as calls and pages, and is
 //! audited. With `--json` each command prints one JSON value.
 
+mod audit;
 mod notices;
 mod staff;
 
@@ -61,6 +62,9 @@ enum Noun {
     /// Notices: mails to developers and staff
     #[command(subcommand)]
     Notices(notices::NoticesVerb),
+    /// Audit: who did what, and whether the record is whole
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// Everything that can be done in the portal and the console, and what each needs
     Acts,
 }
@@ -175,10 +179,15 @@ enum PersonVerb {
     },
     /// List people
     List,
-    /// Delete a person: apps lose access, archives go
+    /// Delete a person: apps lose access, archives go. They stay deleted, also when your OpenID provider signs them in
     Delete {
         /// By which they sign in
         username: String,
+    },
+    /// Let a deleted person come in by your OpenID provider again, as somebody new
+    Readmit {
+        /// Their number, as `delete` told it
+        person_id: i64,
     },
 }
 
@@ -282,6 +291,7 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
         "the store's schema is not this version's: run `portward migrate` first"
     );
     let platform = state::open_platform(&config, db).await?;
+    let mut well = true;
     let told = match args.noun {
         Noun::App(AppVerb::Sandbox { client_key }) => sandbox_of(&config, &platform, &client_key).await,
         Noun::App(verb) => app(&platform, verb).await,
@@ -291,6 +301,10 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
         Noun::Job(verb) => job(&platform, verb).await,
         Noun::Staff(verb) => staff::staff(&platform, verb).await,
         Noun::Notices(verb) => notices::notices(&platform, verb).await,
+        Noun::Audit(verb) => audit::audit(&platform, verb).await.map(|(told, whole)| {
+            well = whole;
+            told
+        }),
         Noun::Keys(KeysVerb::Rotate) => {
             let mut sealed = platform.rotate_keys(Actor::Operator).await?;
             if let Some((_, sandbox)) = sandbox::open(&config).await? {
@@ -304,6 +318,7 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
     };
     platform.db.close().await;
     tell(&told?, args.json);
+    anyhow::ensure!(well, "the audit record is not as it was sealed");
     Ok(())
 }
 
@@ -318,7 +333,9 @@ fn tell(told: &Value, as_json: bool) {
 /// The routes of the portal and the console, with what their guard asks for.
 fn acts() -> Value {
     let acts = crate::pages::acts();
-    acts.iter().map(|act| json!({ "method": act.method, "path": act.path, "what": act.what, "needs": act.needs.to_string() })).collect()
+    acts.iter()
+        .map(|act| json!({ "method": act.method, "path": act.path, "what": act.what, "needs": act.needs.to_string() }))
+        .collect()
 }
 
 /// For people: a list as a table, one thing as its fields.
@@ -355,7 +372,8 @@ fn plain(value: &Value) -> String {
 
 /// An app's double in the sandbox.
 async fn sandbox_of(config: &Config, platform: &Platform, client_key: &str) -> anyhow::Result<Value> {
-    let app = apps::by_client_key(&mut platform.db.read().await?, client_key).await?.context("there is no app with that client key")?;
+    let app =
+        apps::by_client_key(&mut platform.db.read().await?, client_key).await?.context("there is no app with that client key")?;
     let (_, sandbox) = sandbox::open(config).await?.context("the sandbox is switched off: sandbox.enabled")?;
     let base_url = config.server.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let double = sandbox::double(&sandbox, base_url, &app, sandbox::in_force(platform, &app).await?).await?;
@@ -479,6 +497,13 @@ async fn person(platform: &Platform, verb: PersonVerb) -> anyhow::Result<Value> 
             drop(tx);
             people::delete(platform, Actor::Operator, person.person_id).await?;
             Ok(json!({ "person_id": person.person_id.to_string(), "deleted": true }))
+        }
+        PersonVerb::Readmit { person_id } => {
+            anyhow::ensure!(
+                people::readmit(platform, Actor::Operator, person_id).await?,
+                "there is nobody of that number who was deleted and came by the provider"
+            );
+            Ok(json!({ "person_id": person_id.to_string(), "readmitted": true }))
         }
     }
 }

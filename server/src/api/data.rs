@@ -4,15 +4,20 @@ use axum::extract::{Request, State as With};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use platform::access_log;
 use platform::grants::{self, Bearer};
 use platform::quotas::{Admission, RequestType};
 use platform::requests::{self, AddRefusal, Asked, Cancelled};
 use wire::{AddBody, Added, Answer, ErrorCode, RequestId};
 
 use super::envelope::{Refusal, json};
+use super::record::Heard;
 use super::{Params, is};
 use crate::http::{self, CallId};
 use crate::state::State;
+
+/// What the access log says of a call that was answered as it wished.
+pub(super) const OK: &str = "ok";
 
 /// A body larger than this is none of the wire's.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -25,9 +30,12 @@ pub(super) struct Call {
     body: Bytes,
 }
 
-/// What of an answer is decided before the call's own work: the quota's headers.
+/// What of an answer is decided before the call's own work: the quota's headers; and what the access log gets to know.
 #[derive(Default)]
-pub(super) struct Told(HeaderMap);
+pub(super) struct Told {
+    fields: HeaderMap,
+    pub(super) heard: Heard,
+}
 
 impl Told {
     /// The `RateLimit` fields of the IETF draft, for the call's own request type.
@@ -37,13 +45,13 @@ impl Told {
         let left = format!("\"{name}\";r={};t={}", admission.remaining, admission.reset);
         for (field, text) in [("ratelimit-policy", policy), ("ratelimit", left)] {
             if let Ok(value) = HeaderValue::from_str(&text) {
-                self.0.insert(field, value);
+                self.fields.insert(field, value);
             }
         }
     }
 
     pub(super) fn on(self, mut response: Response) -> Response {
-        response.headers_mut().extend(self.0);
+        response.headers_mut().extend(self.fields);
         response
     }
 }
@@ -62,6 +70,7 @@ pub(super) async fn receive(
     let body =
         http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
     let bearer = bearer(state, &parts.headers, Some(request_type)).await?;
+    told.heard.bearer(&bearer);
     let own = bearer.per_minute.and_then(|limit| u32::try_from(limit).ok());
     let limit = own.unwrap_or(state.platform.settings.quotas.per_minute);
     let admission = state.platform.quotas.take(bearer.app_id, request_type, limit, state.platform.now());
@@ -140,8 +149,15 @@ pub(super) fn incorrect_id() -> Refusal {
 pub(crate) async fn add(With(state): With<State>, id: CallId, request: Request) -> Response {
     let mut told = Told::default();
     let answer = match add_request(&state, request, &mut told).await {
-        Ok(request_id) => json(StatusCode::OK, &Answer::ok(Some(Added { request_id }), id.to_string())),
-        Err(refusal) => refusal.answer(&id, true, false),
+        Ok(request_id) => {
+            told.heard.request(request_id);
+            told.heard.note(&state, access_log::Call::Add, OK);
+            json(StatusCode::OK, &Answer::ok(Some(Added { request_id }), id.to_string()))
+        }
+        Err(refusal) => {
+            told.heard.note(&state, access_log::Call::Add, refusal.code.as_str());
+            refusal.answer(&id, true, false)
+        }
     };
     told.on(answer)
 }
@@ -191,8 +207,14 @@ fn clip(text: &str) -> String {
 pub(crate) async fn check(With(state): With<State>, id: CallId, request: Request) -> Response {
     let mut told = Told::default();
     let answer = match check_request(&state, request, &mut told).await {
-        Ok(checked) => json(StatusCode::OK, &Answer::ok(Some(checked), id.to_string())),
-        Err(refusal) => refusal.answer(&id, true, false),
+        Ok(checked) => {
+            told.heard.note(&state, access_log::Call::Check, OK);
+            json(StatusCode::OK, &Answer::ok(Some(checked), id.to_string()))
+        }
+        Err(refusal) => {
+            told.heard.note(&state, access_log::Call::Check, refusal.code.as_str());
+            refusal.answer(&id, true, false)
+        }
     };
     told.on(answer)
 }
@@ -200,6 +222,7 @@ pub(crate) async fn check(With(state): With<State>, id: CallId, request: Request
 async fn check_request(state: &State, request: Request, told: &mut Told) -> Result<wire::Checked, Refusal> {
     let call = receive(state, request, RequestType::Check, told).await?;
     let request_id = call.request_id()?;
+    told.heard.request(request_id);
     let fields = wire::check_fields(call.fields()?.as_deref()).map_err(|bad| Refusal::params(bad.0))?;
     call.standing()?;
     let found = requests::of_bearer(&state.platform, &call.bearer, request_id).await?.ok_or_else(incorrect_id)?;
@@ -210,8 +233,14 @@ async fn check_request(state: &State, request: Request, told: &mut Told) -> Resu
 pub(crate) async fn cancel(With(state): With<State>, id: CallId, request: Request) -> Response {
     let mut told = Told::default();
     let answer = match cancel_request(&state, request, &mut told).await {
-        Ok(()) => json(StatusCode::OK, &Answer::<()>::ok(None, id.to_string())),
-        Err(refusal) => refusal.answer(&id, false, false),
+        Ok(()) => {
+            told.heard.note(&state, access_log::Call::Cancel, OK);
+            json(StatusCode::OK, &Answer::<()>::ok(None, id.to_string()))
+        }
+        Err(refusal) => {
+            told.heard.note(&state, access_log::Call::Cancel, refusal.code.as_str());
+            refusal.answer(&id, false, false)
+        }
     };
     told.on(answer)
 }
@@ -219,6 +248,7 @@ pub(crate) async fn cancel(With(state): With<State>, id: CallId, request: Reques
 async fn cancel_request(state: &State, request: Request, told: &mut Told) -> Result<(), Refusal> {
     let call = receive(state, request, RequestType::Cancel, told).await?;
     let request_id = call.request_id()?;
+    told.heard.request(request_id);
     call.standing()?;
     match requests::cancel(&state.platform, &call.bearer, request_id).await? {
         Cancelled::Done => Ok(()),

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use platform::access_log;
 use platform::quotas::RequestType;
 use platform::requests;
 use platform::{Fault, Millis};
@@ -16,6 +17,7 @@ use wire::RequestStatus;
 
 use super::data::{Call, Told, incorrect_id, receive};
 use super::envelope::Refusal;
+use super::record::Sending;
 use crate::http::CallId;
 use crate::state::State;
 
@@ -27,7 +29,10 @@ pub(crate) async fn download(With(state): With<State>, id: CallId, request: Requ
     let mut told = Told::default();
     let answer = match open(&state, request, &mut told).await {
         Ok(response) => response,
-        Err(refusal) => refusal.answer(&id, true, true),
+        Err(refusal) => {
+            told.heard.note(&state, access_log::Call::Download, refusal.code.as_str());
+            refusal.answer(&id, true, true)
+        }
     };
     told.on(answer)
 }
@@ -35,6 +40,7 @@ pub(crate) async fn download(With(state): With<State>, id: CallId, request: Requ
 async fn open(state: &State, request: Request, told: &mut Told) -> Result<Response, Refusal> {
     let call = receive(state, request, RequestType::Download, told).await?;
     let request_id = call.request_id()?;
+    told.heard.request(request_id);
     call.standing()?;
     let platform = &state.platform;
     let found = requests::of_bearer(platform, &call.bearer, request_id).await?.ok_or_else(incorrect_id)?;
@@ -64,7 +70,8 @@ async fn open(state: &State, request: Request, told: &mut Told) -> Result<Respon
     metrics::counter!("portward_downloads_total").increment(1);
     let key = archive.key(platform)?;
     let bytes = platform.vault.read(&archive.object, &key, size, part.clone());
-    let body = Body::from_stream(watched(state.clone(), found.request_id, bytes));
+    let sending = Sending::new(told.heard, state.clone(), status == StatusCode::OK, part.end - part.start);
+    let body = Body::from_stream(watched(state.clone(), found.request_id, bytes, sending));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -147,34 +154,41 @@ fn watched(
     state: State,
     request_id: i64,
     bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static,
+    sending: Sending,
 ) -> impl Stream<Item = Result<Bytes, Fault>> + Send + 'static {
     let span = tracing::Span::current();
     let begun = state.platform.now();
-    let start = (Box::pin(bytes), state, begun, Some(span));
-    stream::unfold(start, move |(mut bytes, state, looked, span): (_, State, Millis, Option<tracing::Span>)| async move {
-        let span = span?;
-        let mut looked = looked;
-        let now = state.platform.now();
-        if now.since(looked) >= LOOK_EVERY {
-            looked = now;
-            match requests::still_readable(&state.platform, request_id).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    span.in_scope(|| tracing::info!(request_id, "download ended: the archive is gone"));
-                    let gone = std::io::Error::other("the archive is gone");
-                    return Some((Err(gone.into()), (bytes, state, looked, None)));
+    let start = (Box::pin(bytes), state, begun, Some((span, sending)));
+    stream::unfold(
+        start,
+        move |(mut bytes, state, looked, open): (_, State, Millis, Option<(tracing::Span, Sending)>)| async move {
+            let (span, mut sending) = open?;
+            let mut looked = looked;
+            let now = state.platform.now();
+            if now.since(looked) >= LOOK_EVERY {
+                looked = now;
+                match requests::still_readable(&state.platform, request_id).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        span.in_scope(|| tracing::info!(request_id, "download ended: the archive is gone"));
+                        let gone = std::io::Error::other("the archive is gone");
+                        return Some((Err(gone.into()), (bytes, state, looked, None)));
+                    }
+                    Err(fault) => return Some((Err(fault), (bytes, state, looked, None))),
                 }
-                Err(fault) => return Some((Err(fault), (bytes, state, looked, None))),
             }
-        }
-        match bytes.next().await? {
-            Ok(piece) => Some((Ok(piece), (bytes, state, looked, Some(span)))),
-            Err(fault) => {
-                span.in_scope(|| tracing::error!(request_id, %fault, "download broke off"));
-                Some((Err(fault), (bytes, state, looked, None)))
+            match bytes.next().await? {
+                Ok(piece) => {
+                    sending.sent(piece.len());
+                    Some((Ok(piece), (bytes, state, looked, Some((span, sending)))))
+                }
+                Err(fault) => {
+                    span.in_scope(|| tracing::error!(request_id, %fault, "download broke off"));
+                    Some((Err(fault), (bytes, state, looked, None)))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod download;
 mod envelope;
 mod oauth;
 mod params;
+mod record;
 mod user;
 
 use axum::Router;

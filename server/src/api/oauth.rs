@@ -6,10 +6,12 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use platform::apps::{self, App};
-use platform::{Fault, grants};
+use platform::{Fault, access_log, grants};
 use wire::{OAuthError, OAuthErrorCode};
 
+use super::data::OK;
 use super::envelope::json;
+use super::record::Heard;
 use super::{Params, is};
 use crate::http::{self, CallId};
 use crate::state::State;
@@ -85,9 +87,25 @@ pub(super) fn not_found(id: &CallId) -> Response {
 
 /// `POST /v2/oauth/token/`
 pub(crate) async fn token(With(state): With<State>, id: CallId, request: Request) -> Response {
-    match grant(&state, request).await {
-        Ok(response) => no_store(response),
-        Err(refusal) => limited(&state, refusal).answer(&id),
+    let mut heard = Heard::default();
+    let answer = grant(&state, request, &mut heard).await;
+    settle(&state, &id, access_log::Call::Token, heard, answer)
+}
+
+/// Notes a call, and answers it.
+fn settle(state: &State, id: &CallId, call: access_log::Call, mut heard: Heard, answer: Result<Response, Refusal>) -> Response {
+    match answer {
+        Ok(response) => {
+            heard.note(state, call, OK);
+            no_store(response)
+        }
+        Err(refusal) => {
+            if let Some(app_id) = refusal.app {
+                heard.app(app_id);
+            }
+            heard.note(state, call, refusal.error.as_str());
+            limited(state, refusal).answer(id)
+        }
     }
 }
 
@@ -106,7 +124,7 @@ fn limited(state: &State, refusal: Refusal) -> Refusal {
     }
 }
 
-async fn grant(state: &State, request: Request) -> Result<Response, Refusal> {
+async fn grant(state: &State, request: Request, heard: &mut Heard) -> Result<Response, Refusal> {
     let (params, headers) = form(request).await?;
     let get = |name| params.get(name).map_err(|bad| Refusal::request(format!("The request parameters are malformed: {bad}.")));
     let grant_type =
@@ -116,6 +134,7 @@ async fn grant(state: &State, request: Request) -> Result<Response, Refusal> {
         return Err(Refusal::new(OAuthErrorCode::UnsupportedGrantType, known));
     }
     let app = client(state, &params, &headers).await?;
+    heard.app(app.app_id);
     // Giving a token back works in any standing; getting one does not (`client-rules.md` 34).
     if !app.may_ask() {
         let description = "This app may not ask for tokens now. Its status is shown on its page.";
@@ -151,19 +170,19 @@ fn refuse(refusal: grants::Refusal) -> Refusal {
 
 /// `POST /v2/oauth/revoke/`
 pub(crate) async fn revoke(With(state): With<State>, id: CallId, request: Request) -> Response {
+    let mut heard = Heard::default();
     let done = async {
         let (params, headers) = form(request).await?;
         let app = client(&state, &params, &headers).await?;
+        heard.app(app.app_id);
         let token =
             params.get("token").map_err(|bad| Refusal::request(format!("The request parameters are malformed: {bad}.")))?;
         let token = token.ok_or_else(|| Refusal::request("The request parameters are malformed: token is missing."))?;
         grants::revoke(&state.platform, app.app_id, token).await?;
         Ok(json(StatusCode::OK, &serde_json::json!({})))
     };
-    match done.await {
-        Ok(response) => no_store(response),
-        Err(refusal) => limited(&state, refusal).answer(&id),
-    }
+    let answer = done.await;
+    settle(&state, &id, access_log::Call::Revoke, heard, answer)
 }
 
 async fn form(request: Request) -> Result<(Params, HeaderMap), Refusal> {

@@ -3,29 +3,38 @@
 use axum::extract::{Request, State as With};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use platform::{Fault, grants, people};
+use platform::{Fault, access_log, grants, people};
 use serde_json::{Map, Value};
 use wire::{Answer, ErrorCode, User, UserField};
 
-use super::data::{bearer, standing};
+use super::data::{OK, bearer, standing};
 use super::envelope::{Refusal, json};
+use super::record::Heard;
 use super::{Params, is};
 use crate::http::CallId;
 use crate::state::State;
 
 /// `GET /v2/user/info/`
 pub(crate) async fn info(With(state): With<State>, id: CallId, request: Request) -> Response {
-    match user(&state, request).await {
-        Ok(user) => json(StatusCode::OK, &Answer::ok(Some(User { user }), id.to_string())),
-        Err(refusal) => refusal.answer(&id, true, false),
+    let mut heard = Heard::default();
+    match user(&state, request, &mut heard).await {
+        Ok(user) => {
+            heard.note(&state, access_log::Call::UserInfo, OK);
+            json(StatusCode::OK, &Answer::ok(Some(User { user }), id.to_string()))
+        }
+        Err(refusal) => {
+            heard.note(&state, access_log::Call::UserInfo, refusal.code.as_str());
+            refusal.answer(&id, true, false)
+        }
     }
 }
 
-async fn user(state: &State, request: Request) -> Result<Map<String, Value>, Refusal> {
+async fn user(state: &State, request: Request, heard: &mut Heard) -> Result<Map<String, Value>, Refusal> {
     if !is(&request, &Method::GET) && !is(&request, &Method::HEAD) {
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use GET.").with("allow", HeaderValue::from_static("GET")));
     }
     let bearer = bearer(state, request.headers(), None).await?;
+    heard.bearer(&bearer);
     let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
     let params = params.map_err(|bad| Refusal::params(format!("In the query, {bad}.")))?;
     let fields = params.get("fields").map_err(|bad| Refusal::params(format!("In the query, {bad}.")))?;

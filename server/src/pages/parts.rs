@@ -5,6 +5,8 @@
 
 pub(crate) mod diff;
 pub(crate) mod form;
+#[cfg(test)]
+mod gallery;
 
 use askama::Template;
 
