@@ -19,17 +19,21 @@
 //! and the documentation. Each change names the `version` it was made on, so of two at once one wins. The reviewer's clock (`due_at`) stands
 //! exactly while the applicant has the move (`stopped_at`); a constraint of the table says so too.
 
+pub mod advice;
 pub mod canned;
 pub mod case;
 pub mod clocks;
 pub mod codes;
+pub mod copy;
 pub mod decide;
+pub mod draft;
 mod keeping;
 pub mod questions;
 pub mod queue;
 pub mod review;
 pub mod rows;
 pub mod statistics;
+pub mod submit;
 
 use serde_json::{Map, Value};
 
@@ -40,7 +44,9 @@ use crate::{Fault, Platform};
 
 pub(crate) use keeping::keep;
 pub(crate) use review::end_of_app;
-pub use review::{Refusal, reopen, revoke, withdraw};
+pub use draft::{begin, save_draft};
+pub use submit::submit;
+pub use review::{Refusal, reopen, reopen_in, revoke, withdraw};
 pub use rows::{Version, by_id, of_app, open_of_app, versions};
 
 words! {
@@ -284,6 +290,12 @@ pub fn is_sensitive(platform: &Platform, families: &[String]) -> bool {
     platform.catalogue.categories().iter().any(|category| {
         category.sensitivity == archive::catalogue::Sensitivity::Sensitive && families.contains(&category.scope)
     })
+}
+
+/// What was handed in before this should have been taken up: `review.triage` working days ago.
+pub fn to_be_taken_by(platform: &Platform) -> Millis {
+    let calendar = platform.settings.review.calendar();
+    clocks::before(platform.now(), platform.settings.review.triage, &calendar)
 }
 
 words! {
