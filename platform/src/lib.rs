@@ -26,6 +26,7 @@ pub mod quotas;
 pub mod regions;
 pub mod requests;
 pub mod settings;
+pub mod tickets;
 pub mod uploads;
 pub mod vault;
 pub mod webhooks;

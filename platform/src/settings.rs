@@ -5,6 +5,7 @@ mod apps;
 mod applications;
 mod uploads;
 mod review;
+mod tickets;
 
 mod mail;
 mod provider;
@@ -18,6 +19,7 @@ pub use apps::{Apps, Organisations};
 pub use applications::{Applications, TermsFile};
 pub use uploads::Uploads;
 pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
+pub use tickets::Tickets;
 
 use crate::regions;
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub apps: Apps,
     /// Review of applications.
     pub review: Review,
+    /// How soon support answers.
+    pub tickets: Tickets,
     /// Calls to apps.
     pub webhooks: Webhooks,
     /// The queue.
@@ -273,6 +277,8 @@ pub struct Retention {
     pub deliveries: Span,
     /// Mails: to whom and when; what they said is erased when they are sent.
     pub notices: Span,
+    /// Tickets, after they were closed.
+    pub tickets: Span,
     /// Jobs that were given up.
     pub dead_jobs: Span,
     /// The audit record.
@@ -290,6 +296,7 @@ impl Default for Retention {
             grants: Span::days(400),
             deliveries: Span::days(30),
             notices: Span::days(90),
+            tickets: Span::days(2 * 365),
             dead_jobs: Span::days(30),
             audit: Span::days(3 * 365),
             access: Span::days(180),

@@ -43,6 +43,7 @@ pub(crate) struct Config {
     jobs: settings::Jobs,
     retention: settings::Retention,
     pub(crate) mail: settings::Mail,
+    tickets: settings::Tickets,
     uploads: settings::Uploads,
     applications: settings::Applications,
     /// Relative paths begin at the folder of the file.
@@ -228,6 +229,7 @@ impl Config {
             anyhow::ensure!(known, "brand.accent {accent:?} is not a colour: write one such as #0a6a6e");
         }
         self.review.is_sound().map_err(anyhow::Error::msg)?;
+        self.tickets.is_sound().map_err(anyhow::Error::msg)?;
         EnvFilter::try_new(&self.log.level).with_context(|| format!("log.level {:?}", self.log.level))?;
         Ok(())
     }
@@ -248,6 +250,10 @@ impl Config {
             jobs: self.jobs.clone(),
             retention: self.retention.clone(),
             mail: self.mail.clone(),
+            tickets: settings::Tickets {
+                canned_texts: self.tickets.canned_texts.as_deref().map(|file| self.path(file)),
+                ..self.tickets.clone()
+            },
             site: settings::Site { base_url: self.base_url(), brand: self.brand.name.clone() },
             uploads: self.uploads.clone(),
             applications: self.applications.clone(),
@@ -299,7 +305,11 @@ impl Config {
                 Some(file) => {
                     let file = self.path(file);
                     let read = std::fs::read_to_string(&file);
-                    Some(read.with_context(|| format!("provider.{realm}.client_secret_file {}", file.display()))?.trim().to_owned())
+                    Some(
+                        read.with_context(|| format!("provider.{realm}.client_secret_file {}", file.display()))?
+                            .trim()
+                            .to_owned(),
+                    )
                 }
                 None => settings.client_secret.as_ref().map(|secret| secret.0.clone()),
             };

@@ -279,24 +279,36 @@ pub async fn declare_conflict(
 
 /// Staff open a submitted application for correction. It keeps its place: its due date stands still until it is handed in again.
 pub async fn reopen(platform: &Platform, staff: &Account, application_id: i64, text: &str) -> Result<Application, Refusal> {
+    let mut tx = platform.db.begin().await?;
+    let after = reopen_in(platform, &mut tx, staff, application_id, text).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// The same, with what it belongs to: the ticket that asked for it.
+pub async fn reopen_in(
+    platform: &Platform,
+    tx: &mut Tx,
+    staff: &Account,
+    application_id: i64,
+    text: &str,
+) -> Result<Application, Refusal> {
     let text = required("text", text)?;
     let now = platform.now();
-    let mut tx = platform.db.begin().await?;
-    let before = rows::by_id(&mut tx, application_id).await?.ok_or(Refusal::Unknown)?;
+    let before = rows::by_id(tx, application_id).await?.ok_or(Refusal::Unknown)?;
     if !State::Reopened.may_come_from().contains(&before.state) {
         return Err(Refusal::NotNow(before.state));
     }
-    close_questions(&mut tx, application_id, now).await?;
+    close_questions(tx, application_id, now).await?;
     let mut after = before.clone();
     after.shift(platform, State::Reopened, now);
     let back = if before.state == State::NeedsInfo { State::InReview } else { before.state };
     after.reopened_from = Some(back.to_string());
     let event = Event { text: &text, visible: true, ..Event::new(application_id, staff.actor(), Happened::Reopened) };
-    let after = change(platform, &mut tx, &before, after, event).await?;
-    let app = app_name(&mut tx, after.app_id).await?;
+    let after = change(platform, tx, &before, after, event).await?;
+    let app = app_name(tx, after.app_id).await?;
     let notice = Notice::Reopened { app, reference: after.reference(), text, path: portal_path(application_id) };
-    to_applicant(platform, &mut tx, &after, notice).await?;
-    tx.commit().await?;
+    to_applicant(platform, tx, &after, notice).await?;
     Ok(after)
 }
 

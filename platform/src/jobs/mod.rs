@@ -50,6 +50,8 @@ pub enum Job {
     Review,
     /// Chain the entries of the audit that are not yet sealed.
     Seal,
+    /// Tell of tickets whose first answer is missing.
+    Tickets,
     /// Forget what has been kept long enough.
     Forget,
 }
@@ -90,6 +92,7 @@ impl Job {
             Self::Forget => "forget".into(),
             Self::Seal => "seal".into(),
             Self::Review => "review".into(),
+            Self::Tickets => "tickets".into(),
         }
     }
 
@@ -100,7 +103,7 @@ impl Job {
             Self::Deliver { .. } => 1000,
             Self::Mail { .. } => 10_000,
             Self::DeleteObject { .. } => 100,
-            Self::Expire | Self::Sweep | Self::Review | Self::Seal | Self::Forget => 5,
+            Self::Expire | Self::Sweep | Self::Review | Self::Tickets | Self::Seal | Self::Forget => 5,
         }
     }
 }

@@ -172,6 +172,7 @@ async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> O
             Job::Sweep => housekeeping::sweep(&inner).await.map(|()| Outcome::Done),
             Job::Forget => housekeeping::forget(&inner).await.map(|()| Outcome::Done),
             Job::Seal => crate::audit::seal(&inner).await.map(|_| Outcome::Done),
+            Job::Tickets => crate::tickets::escalate(&inner).await.map(|()| Outcome::Done),
             Job::Review => crate::applications::keep(&inner).await.map(|()| Outcome::Done),
         }
     });

@@ -100,6 +100,8 @@ notices! {
     TicketClosed = "ticket_closed" { ticket: String, subject: String, path: String },
     /// To the member of staff whose ticket it is: the developer wrote.
     TicketReplied = "ticket_replied" { ticket: String, subject: String, path: String },
+    /// To a member of staff: a ticket was handed to them.
+    TicketHanded = "ticket_handed" { ticket: String, subject: String, by: String, text: String, path: String },
     /// To administrators: a ticket waits for its first answer longer than promised.
     TicketLate = "ticket_late" { ticket: String, subject: String, due: String, path: String },
 }

@@ -5,7 +5,7 @@ use super::{Kind, Notice, Reason};
 /// A sample of a mail.
 pub fn sample(kind: Kind) -> Notice {
     let path = |path: &str| path.to_owned();
-    let (app, reference) = ("Clipkeeper".to_owned(), "4802113".to_owned());
+    let (app, reference) = ("Clipkeeper".to_owned(), "DP-04S9-KQ2M-7T1".to_owned());
     let question = "Which of your servers hold the data, and in which country are they?".to_owned();
     let fields = vec!["Where data is stored".to_owned(), "Security measures".to_owned()];
     let reason = Reason {
@@ -14,7 +14,7 @@ pub fn sample(kind: Kind) -> Notice {
         text: "The answer says what the app does, not what it needs direct messages for.".into(),
         cure: "Name the feature that needs this data, and what people get from it.".into(),
     };
-    let (ticket, subject) = ("5120077".to_owned(), "Wrong contact in our application".to_owned());
+    let (ticket, subject) = ("T-0BX4-9QH2-M6C".to_owned(), "Wrong contact in our application".to_owned());
     let name = || "Mara Lindqvist".to_owned();
     let due = || "4 December 2026".to_owned();
     match kind {
@@ -69,12 +69,9 @@ pub fn sample(kind: Kind) -> Notice {
             days_left: 3,
         },
         Kind::QuestionAnswered => Notice::QuestionAnswered { app, reference, path: path("/console/applications/4802113") },
-        Kind::CaseReturned => Notice::CaseReturned {
-            app,
-            reference,
-            what: "was corrected".into(),
-            path: path("/console/applications/4802113"),
-        },
+        Kind::CaseReturned => {
+            Notice::CaseReturned { app, reference, what: "was corrected".into(), path: path("/console/applications/4802113") }
+        }
         Kind::ApplicationDecided => Notice::ApplicationDecided {
             app,
             reference,
@@ -116,6 +113,13 @@ pub fn sample(kind: Kind) -> Notice {
         },
         Kind::TicketClosed => Notice::TicketClosed { ticket, subject, path: path("/developers/support/5120077") },
         Kind::TicketReplied => Notice::TicketReplied { ticket, subject, path: path("/console/tickets/5120077") },
+        Kind::TicketHanded => Notice::TicketHanded {
+            ticket,
+            subject,
+            by: "Ines Okafor".into(),
+            text: "They wrote in German; you read it.".into(),
+            path: path("/console/tickets/5120077"),
+        },
         Kind::TicketLate => {
             Notice::TicketLate { ticket, subject, due: "24 November 2026".into(), path: path("/console/tickets/5120077") }
         }

@@ -269,6 +269,12 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .facts([("Ticket", line(ticket)), ("Subject", line(subject))])
             .open("The ticket", path)
             .done(format!("New on ticket {ticket}: {}", line(subject)), STAFF),
+        Notice::TicketHanded { ticket, subject, by, text, path } => new()
+            .say(format!("{} handed this ticket to you.", name(by)))
+            .facts([("Ticket", line(ticket)), ("Subject", line(subject))])
+            .quote(text)
+            .open("The ticket", path)
+            .done(format!("Yours now: ticket {ticket}: {}", line(subject)), STAFF),
         Notice::TicketLate { ticket, subject, due, path } => new()
             .say(format!("This ticket should have had a first answer by {}. It has none.", line(due)))
             .facts([("Ticket", line(ticket)), ("Subject", line(subject))])

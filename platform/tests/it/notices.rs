@@ -94,6 +94,7 @@ snapshots! {
     ticket_answered: TicketAnswered,
     ticket_closed: TicketClosed,
     ticket_replied: TicketReplied,
+    ticket_handed: TicketHanded,
     ticket_late: TicketLate,
 }
 
