@@ -86,6 +86,21 @@ pub fn due(start: Millis, working_days: u32, calendar: &Calendar) -> Millis {
     calendar.end(calendar.after(calendar.day(start), working_days))
 }
 
+/// The beginning of the day so many working days ago, today not counted: whatever started before it, with a limit of that many days, has run out.
+pub fn before(now: Millis, working_days: u32, calendar: &Calendar) -> Millis {
+    let mut day = calendar.day(now);
+    let mut left = working_days;
+    for _ in 0..HORIZON {
+        if left == 0 {
+            break;
+        }
+        let Ok(yesterday) = day.yesterday() else { break };
+        day = yesterday;
+        left -= u32::from(calendar.works(day));
+    }
+    day.to_zoned(calendar.time_zone.clone()).map_or(now, |start| Millis(start.timestamp().as_millisecond()))
+}
+
 /// How many working days are left after today until a due date, the day of the due date counted; none on that day and after it.
 pub fn remaining_days(now: Millis, due: Millis, calendar: &Calendar) -> u32 {
     let (mut day, last) = (calendar.day(now), calendar.day(due));
@@ -167,6 +182,17 @@ mod tests {
         assert_eq!(resumed(due_then, friday, at("2026-11-08T18:00:00Z"), &calendar), due_then);
         // Late stays late.
         assert_eq!(resumed(due_then, at("2026-12-01T09:00:00Z"), at("2027-02-01T09:00:00Z"), &calendar), due_then);
+    }
+
+    #[test]
+    fn what_ran_out_started_before_then() {
+        let calendar = Calendar::default();
+        for hours in 0..24 * 14 {
+            let now = at("2026-11-02T00:00:00Z") + Duration::from_secs(hours * 3600);
+            let limit = before(now, 2, &calendar);
+            assert!(due(Millis(limit.0 - 1), 2, &calendar) < now, "{now}");
+            assert!(due(limit, 2, &calendar) >= now, "{now}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The pages that people see: sign-in, consent, connections, and what is said when something is wrong.
 
 pub(crate) mod access;
+pub(crate) mod cases;
 pub(crate) mod connections;
 pub(crate) mod consent;
 mod console;
