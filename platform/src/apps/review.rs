@@ -62,7 +62,7 @@ impl From<sqlx::Error> for SubmitError {
 pub async fn flaws(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision) -> Result<Vec<Flaw>, Fault> {
     let mut flaws = copy.details.flaws(platform);
     for (field, address) in copy.details.to_be_owned() {
-        if !rows::covers(tx, app.owner_id, address).await? {
+        if !is_owned(tx, app, address).await? {
             let text = format!("Prove that {} is yours, under URL properties.", host(address));
             flaws.push(Flaw { field, text });
         }
@@ -76,6 +76,11 @@ pub async fn flaws(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
         flaws.push(Flaw { field: "explanation", text });
     }
     Ok(flaws)
+}
+
+/// Whether the owner of an app has proved that an address is theirs.
+pub async fn is_owned(tx: &mut Tx, app: &App, address: &str) -> Result<bool, Fault> {
+    rows::covers(tx, app.owner_id, address).await
 }
 
 fn host(address: &str) -> String {
