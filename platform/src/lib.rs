@@ -21,6 +21,7 @@ pub mod links;
 pub mod notices;
 pub mod organisations;
 pub mod people;
+pub mod properties;
 pub mod provider;
 pub mod quotas;
 pub mod regions;
@@ -65,6 +66,8 @@ pub struct Platform {
     pub settings: Settings,
     /// The way out to apps' webhook addresses.
     pub outbound: webhooks::Outbound,
+    /// The way to outsiders' sites, to see whose they are.
+    pub sites: properties::Sites,
     /// The way out for mail.
     pub mail: notices::Mail,
     /// Where archives are put together. Nothing in it has a name for longer than it takes to open it.

@@ -8,6 +8,7 @@ mod review;
 mod tickets;
 
 mod mail;
+mod ownership;
 mod provider;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use tickets::Tickets;
 use crate::regions;
 
 pub use mail::{Mail, MailTls, Secret, Site};
+pub use ownership::Ownership;
 pub use provider::{Claims, ClientAuth, Provider, Providers};
 
 /// All of it.
@@ -52,6 +54,8 @@ pub struct Settings {
     pub tickets: Tickets,
     /// Calls to apps.
     pub webhooks: Webhooks,
+    /// Proofs that addresses are somebody's.
+    pub ownership: Ownership,
     /// The queue.
     pub jobs: Jobs,
     /// How long things are kept.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hickory_resolver::TokioResolver;
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -19,6 +20,20 @@ use crate::settings::Webhooks;
 pub struct Outbound {
     client: reqwest::Client,
     allowed: Arc<Allowed>,
+    timeout: Duration,
+}
+
+/// What was answered to a GET.
+#[derive(Clone, Debug)]
+pub(crate) struct Got {
+    /// The status.
+    pub status: u16,
+    /// In lower case, without parameters; empty if none was sent.
+    pub media_type: String,
+    /// Where a redirect leads.
+    pub location: Option<String>,
+    /// The body, whole; empty for a redirect.
+    pub body: Vec<u8>,
 }
 
 /// What the operator lists: addresses and names that may be called although they are not public.
@@ -40,6 +55,12 @@ pub enum Refused {
     /// A private, loopback or other special address.
     #[error("it leads to an address that is not on the public Internet")]
     Address,
+    /// No whole answer within the time.
+    #[error("it took too long")]
+    Slow,
+    /// More was answered than is read.
+    #[error("the answer is too long")]
+    Long,
     /// Nothing answered as it should.
     #[error("the call failed: {0}")]
     Call(&'static str),
@@ -47,16 +68,25 @@ pub enum Refused {
 
 impl Outbound {
     /// A client that calls what may be called. TLS trusts the system's authorities.
-    #[allow(clippy::disallowed_methods, reason = "the one guarded client; it is built here so that nothing else is")]
     pub fn new(settings: &Webhooks) -> Result<Self, Fault> {
+        Self::build("webhooks.allow", &settings.allow, None, settings.timeout.0)
+    }
+
+    /// A client that looks at outsiders' sites. With `names` their addresses come from those name servers, else from the system.
+    pub(crate) fn for_sites(allow: &[String], names: Option<TokioResolver>, timeout: Duration) -> Result<Self, Fault> {
+        Self::build("ownership.allow", allow, names, timeout)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the one guarded client; it is built here so that nothing else is")]
+    fn build(setting: &str, allow: &[String], names: Option<TokioResolver>, timeout: Duration) -> Result<Self, Fault> {
         let mut allowed = Allowed::default();
-        for entry in &settings.allow {
+        for entry in allow {
             match (entry.parse::<IpNet>(), entry.parse::<IpAddr>()) {
                 (Ok(net), _) => allowed.nets.push(net),
                 (_, Ok(address)) => allowed.nets.push(address.into()),
                 _ if Host::parse(entry).is_err() || entry.contains('/') => {
                     return Err(Fault::Setting(format!(
-                        "webhooks.allow: {entry:?} is neither an address, a network nor a host name"
+                        "{setting}: {entry:?} is neither an address, a network nor a host name"
                     )));
                 }
                 _ => allowed.names.push(entry.to_ascii_lowercase()),
@@ -66,13 +96,13 @@ impl Outbound {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .dns_resolver(Guard(Arc::clone(&allowed)))
+            .dns_resolver(Guard { allowed: Arc::clone(&allowed), names })
             .connect_timeout(Duration::from_secs(5))
-            .timeout(settings.timeout.0)
+            .timeout(timeout)
             .user_agent(concat!("Portward/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|fault| Fault::Row(fault.to_string()))?;
-        Ok(Self { client, allowed })
+        Ok(Self { client, allowed, timeout })
     }
 
     /// Checks a URL as far as it can be without asking the network.
@@ -106,6 +136,55 @@ impl Outbound {
     }
 }
 
+impl Outbound {
+    /// Whether the operator lists a host by its name.
+    pub(crate) fn lists(&self, host: &str) -> bool {
+        self.allowed.names(host)
+    }
+
+    /// Gets a URL: at most `most` bytes, within the time, no redirect followed.
+    pub(crate) async fn get(&self, url: &str, most: usize) -> Result<Got, Refused> {
+        let url = self.admit(url)?;
+        // A limit on the whole: the client's own is one too, but a name server that is slow comes on top of it.
+        match tokio::time::timeout(self.timeout, self.got(url, most)).await {
+            Ok(got) => got,
+            Err(_) => Err(Refused::Slow),
+        }
+    }
+
+    async fn got(&self, url: Url, most: usize) -> Result<Got, Refused> {
+        let refuse = |fault: reqwest::Error| {
+            if fault.is_timeout() {
+                return Refused::Slow;
+            }
+            let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&fault);
+            while let Some(error) = cause {
+                if matches!(error.downcast_ref::<Refused>(), Some(Refused::Address)) {
+                    return Refused::Address;
+                }
+                cause = error.source();
+            }
+            Refused::Call(if fault.is_connect() { "no connection" } else { "the connection broke, or the answer was not HTTP" })
+        };
+        let mut answer = self.client.get(url).header("accept-encoding", "identity").send().await.map_err(refuse)?;
+        let text = |name: &str| answer.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let media_type = text("content-type").unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let status = answer.status();
+        let location = if status.is_redirection() { text("location") } else { None };
+        let mut body = Vec::new();
+        if location.is_none() {
+            while let Some(piece) = answer.chunk().await.map_err(refuse)? {
+                if body.len() + piece.len() > most {
+                    return Err(Refused::Long);
+                }
+                body.extend_from_slice(&piece);
+            }
+        }
+        Ok(Got { status: status.as_u16(), media_type, location, body })
+    }
+}
+
 impl Allowed {
     fn names(&self, name: &str) -> bool {
         self.names.iter().any(|listed| listed == &name.to_ascii_lowercase())
@@ -124,13 +203,28 @@ impl Allowed {
     }
 }
 
-struct Guard(Arc<Allowed>);
+struct Guard {
+    allowed: Arc<Allowed>,
+    names: Option<TokioResolver>,
+}
+
+/// The addresses of a name.
+async fn addresses(name: &str, names: Option<TokioResolver>) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(match names {
+        None => tokio::net::lookup_host((name, 0)).await?.collect(),
+        // With its root's point, so that no search domain is tried.
+        Some(names) => {
+            let found = names.lookup_ip(format!("{}.", name.trim_end_matches('.'))).await?;
+            found.iter().map(|address| SocketAddr::new(address, 0)).collect()
+        }
+    })
+}
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = Arc::clone(&self.0);
+        let (allowed, names) = (Arc::clone(&self.allowed), self.names.clone());
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = addresses(name.as_str(), names).await?.into_iter();
             let listed = allowed.names(name.as_str());
             let kept: Vec<SocketAddr> = found.filter(|address| listed || allowed.address(address.ip()).is_ok()).collect();
             if kept.is_empty() {

@@ -13,6 +13,7 @@ use crate::db::Tx;
 use crate::jobs::{self, Job, Outcome};
 use crate::{Fault, Platform, pause};
 
+pub(crate) use guard::Got;
 pub use guard::{Outbound, Refused};
 pub(crate) use rows::reopen;
 pub use rows::{DeliveryRow, list};

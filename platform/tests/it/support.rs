@@ -525,6 +525,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
         sources: Arc::new(sources),
         quotas: quotas::Quotas::default(),
         outbound: webhooks::Outbound::new(&settings.webhooks).unwrap(),
+        sites: platform::properties::Sites::open(&settings.ownership).unwrap(),
         settings,
         mail: platform::notices::Mail::Memory(platform::notices::Outbox::default()),
         scratch,

@@ -1,0 +1,120 @@
+//! The way to outsiders' sites and their names: name servers, the guarded client, and how often both may be asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::proto::xfer::Protocol;
+use hickory_resolver::{ResolveError, TokioResolver};
+use tokio::sync::Semaphore;
+
+use super::{Found, Problem};
+use crate::Fault;
+use crate::clock::Millis;
+use crate::failures::{Attempt, Failures};
+use crate::settings::Ownership;
+use crate::webhooks::{Got, Outbound, Refused};
+
+/// Looks at once, of everybody together: they wait for outsiders, and must not take all connections.
+const AT_ONCE: usize = 16;
+/// How long one question to a name server waits for its answer.
+const QUESTION: Duration = Duration::from_secs(2);
+
+/// What looks at outsiders' sites.
+#[derive(Clone, Debug)]
+pub struct Sites {
+    outbound: Outbound,
+    /// None if the system names no name servers; then nothing can be looked up but by the system itself.
+    resolver: Option<TokioResolver>,
+    failures: Failures,
+    at_once: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl Sites {
+    /// As the operator has set.
+    pub fn open(settings: &Ownership) -> Result<Self, Fault> {
+        let word = &settings.word;
+        if word.is_empty() || word.len() > 30 || !word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return Err(Fault::Setting(format!("ownership.word: {word:?} is not a word of lower-case letters, digits and hyphens")));
+        }
+        let own = resolver(settings);
+        let names = own.clone().filter(|_| !settings.resolvers.is_empty());
+        let outbound = Outbound::for_sites(&settings.allow, names, settings.timeout.0)?;
+        Ok(Self {
+            outbound,
+            resolver: own,
+            failures: Failures::new(settings.attempts, settings.window.0),
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            timeout: settings.timeout.0,
+        })
+    }
+
+    /// Begins a look that an owner asked for, or says how long to wait.
+    pub(super) fn begin(&self, owner_id: i64, now: Millis) -> Result<Attempt, Duration> {
+        self.failures.begin(&owner_id.to_string(), now)
+    }
+
+    /// Whether a host may be looked at by plain http.
+    pub(super) fn may_be_plain(&self, host: &str) -> bool {
+        self.outbound.lists(host)
+    }
+
+    /// The TXT records of a domain, each with its pieces joined.
+    pub(super) async fn txt(&self, domain: &str) -> Result<Vec<String>, Found> {
+        let Some(resolver) = &self.resolver else { return Err(Found::new(Problem::NoAnswer, "")) };
+        let _permit = self.at_once.acquire().await;
+        // With its root's point, so that no search domain is tried.
+        let asked = tokio::time::timeout(self.timeout, resolver.txt_lookup(format!("{domain}."))).await;
+        match asked {
+            Err(_) => Err(Found::new(Problem::TooSlow, "")),
+            Ok(Ok(records)) => {
+                Ok(records.iter().map(|record| record.txt_data().iter().map(|piece| String::from_utf8_lossy(piece)).collect()).collect())
+            }
+            Ok(Err(fault)) if fault.is_nx_domain() => Err(Found::new(Problem::NoDomain, "")),
+            Ok(Err(fault)) if fault.is_no_records_found() => Ok(Vec::new()),
+            Ok(Err(fault)) => {
+                tracing::debug!(%fault, "a name server did not answer");
+                Err(Found::new(if is_timeout(&fault) { Problem::TooSlow } else { Problem::NoAnswer }, ""))
+            }
+        }
+    }
+
+    /// One GET through the guard.
+    pub(super) async fn get(&self, url: &str, most: usize) -> Result<Got, Refused> {
+        let _permit = self.at_once.acquire().await;
+        self.outbound.get(url, most).await
+    }
+}
+
+fn is_timeout(fault: &ResolveError) -> bool {
+    use hickory_resolver::proto::ProtoErrorKind;
+    fault.proto().is_some_and(|fault| matches!(fault.kind(), ProtoErrorKind::Timeout))
+}
+
+fn resolver(settings: &Ownership) -> Option<TokioResolver> {
+    let mut builder = if settings.resolvers.is_empty() {
+        match TokioResolver::builder_tokio() {
+            Ok(builder) => builder,
+            Err(fault) => {
+                tracing::warn!(%fault, "the system names no name servers: set ownership.resolvers, or no domain can be verified");
+                return None;
+            }
+        }
+    } else {
+        let mut config = ResolverConfig::new();
+        for address in &settings.resolvers {
+            for protocol in [Protocol::Udp, Protocol::Tcp] {
+                config.add_name_server(NameServerConfig::new(*address, protocol));
+            }
+        }
+        TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
+    };
+    let options: &mut ResolverOpts = builder.options_mut();
+    // Who has just put the record there must not be told what was remembered from before.
+    options.cache_size = 0;
+    options.timeout = QUESTION;
+    options.attempts = 2;
+    Some(builder.build())
+}
