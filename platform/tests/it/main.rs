@@ -20,5 +20,6 @@ mod people;
 mod requests;
 mod store;
 mod support;
+mod tickets;
 mod uploads;
 mod webhooks;
