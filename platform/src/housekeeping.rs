@@ -73,6 +73,7 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
         ("delete from jobs where dead_at <= $1", now - kept.dead_jobs.0),
         ("delete from app_secrets where retires_at <= $1", Millis(now.0)),
         ("delete from links where expires_at <= $1", Millis(now.0)),
+        ("delete from provider_logins where expires_at <= $1", Millis(now.0)),
     ] {
         let mut tx = platform.db.begin().await?;
         rest += sql!(tx, execute, statement, before)?;

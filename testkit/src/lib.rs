@@ -8,6 +8,7 @@ pub mod mail;
 pub mod page;
 pub mod person;
 pub mod postgres;
+pub mod provider;
 pub mod receiver;
 pub mod visitor;
 

@@ -52,8 +52,8 @@ impl From<sqlx::Error> for NotAdmitted {
 
 /// The person of these claims: found, brought up to date, or made.
 pub async fn of_provider(platform: &Platform, claimed: &Claimed) -> Result<Person, NotAdmitted> {
-    // Twice: somebody may come in by two browsers at once for the first time, and the later finds what the earlier made.
-    for _ in 0..2 {
+    // Several times: somebody may come in by two browsers at once for the first time, and the later finds what the earlier made.
+    for _ in 0..3 {
         let mut tx = platform.db.begin().await?;
         if let Some(person) = admit(platform, &mut tx, claimed).await? {
             tx.commit().await?;
@@ -88,7 +88,9 @@ async fn admit(platform: &Platform, tx: &mut Tx, claimed: &Claimed) -> Result<Op
             claimed.key.clone(),
         )?;
         if adopted != 1 {
-            return Err(NotAdmitted::Shared);
+            // Of the same person by another browser, made since the first look; or of somebody else.
+            let since = sql!(tx, found i64, "select person_id from people where provider_key = $1", claimed.key.clone())?;
+            return if since == Some(person.person_id) { Ok(None) } else { Err(NotAdmitted::Shared) };
         }
         let entry = Entry { person: Some(person.person_id), ..Entry::new(Actor::Person(person.person_id), "person.adopted") };
         entry.write(tx, &platform.random, now).await?;

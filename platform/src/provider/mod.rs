@@ -44,7 +44,7 @@ const LOGIN: Duration = Duration::from_secs(10 * 60);
 /// How often keys are asked for because of one that is not known; a provider that rotates wildly must not be asked for each sign-in.
 const REFETCHES: (u32, Duration) = (5, Duration::from_secs(60));
 /// For how long a provider that failed is not asked again.
-const REST: Duration = Duration::from_secs(3);
+const REST: Duration = Duration::from_secs(1);
 
 /// One client of the operator's provider.
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 
 use platform::audit::Actor;
 use platform::grants;
-use platform::people::{self, AddError, Directory, NewPerson};
+use platform::people::{self, AddError, Began, Claimed, Directory, NewPerson, NotAdmitted};
 use platform::requests::RequestState;
 use testkit::receiver::Receiver;
 
 use crate::db_test;
-use crate::support::{ACTIVITY_ONGOING, BASIC, HOUR, MS, PASSWORD, World};
+use crate::support::{ACTIVITY_ONGOING, BASIC, HOUR, MINUTE, MS, PASSWORD, SECOND, World};
 
 fn somebody(username: &str, subject: &str) -> NewPerson {
     NewPerson {
@@ -143,5 +143,80 @@ db_test! {
         let new = w.person("anna", "1", "DE").await;
         assert_ne!(new, w.anna);
         assert_ne!(w.tokens_of(&w.app, new, &[BASIC]).await.open_id, tokens[0].open_id);
+    }
+}
+
+/// What a provider says of somebody.
+fn claimed(key: u8, subject: &str) -> Claimed {
+    Claimed { key: vec![key; 32], subject: subject.into(), username: Some(format!("user{key}")), ..Claimed::default() }
+}
+
+db_test! {
+    async fn a_person_of_the_provider_is_made_once_and_kept_as_it_says(engine) {
+        let w = World::new(engine).await;
+        let first = people::of_provider(&w.platform, &claimed(1, "41")).await.unwrap();
+        assert_eq!((first.username.as_deref(), first.display_name.as_str()), (Some("user1"), "user1"));
+        let told = Claimed { name: Some("Berta".into()), region: Some("FR".into()), birth_year: Some(1990), ..claimed(1, "41") };
+        let second = people::of_provider(&w.platform, &told).await.unwrap();
+        assert_eq!((second.person_id, second.display_name.as_str(), second.region.as_str()), (first.person_id, "Berta", "FR"));
+        assert_eq!(second.info()["birth_year"], 1990);
+        // A name that is another's is not taken; what is not told stays.
+        let named = Claimed { username: Some("anna".into()), ..claimed(1, "41") };
+        let third = people::of_provider(&w.platform, &named).await.unwrap();
+        assert_eq!((third.username.as_deref(), third.region.as_str()), (Some("user1"), "FR"));
+        let other = people::of_provider(&w.platform, &Claimed { username: Some("anna".into()), ..claimed(2, "42") }).await.unwrap();
+        assert!(other.username.unwrap().starts_with("person-"));
+
+        assert!(matches!(people::of_provider(&w.platform, &claimed(3, "41")).await, Err(NotAdmitted::Shared)));
+        assert!(matches!(people::of_provider(&w.platform, &claimed(1, "43")).await, Err(NotAdmitted::Changed)));
+        // Anna of the directory is the person of her subject, for the first who comes with it.
+        assert_eq!(people::of_provider(&w.platform, &claimed(4, "1")).await.unwrap().person_id, w.anna);
+        assert!(matches!(people::of_provider(&w.platform, &claimed(5, "1")).await, Err(NotAdmitted::Shared)));
+
+        assert!(!people::readmit(&w.platform, Actor::Operator, first.person_id).await.unwrap(), "not deleted yet");
+        people::delete(&w.platform, Actor::Operator, first.person_id).await.unwrap();
+        assert!(matches!(people::of_provider(&w.platform, &claimed(1, "41")).await, Err(NotAdmitted::Deleted)));
+        assert!(people::readmit(&w.platform, Actor::Operator, first.person_id).await.unwrap());
+        assert_ne!(people::of_provider(&w.platform, &claimed(1, "41")).await.unwrap().person_id, first.person_id);
+    }
+}
+
+db_test! {
+    async fn first_sign_ins_at_once_make_one_person(engine) {
+        let w = World::new(engine).await;
+        let sign_in = || async { people::of_provider(&w.platform, &claimed(1, "41")).await.unwrap().person_id };
+        let (a, b, c, d) = tokio::join!(sign_in(), sign_in(), sign_in(), sign_in());
+        assert!(a == b && b == c && c == d);
+    }
+}
+
+db_test! {
+    async fn sessions_are_listed_and_ended_and_know_how_fresh_they_are(engine) {
+        let w = World::new(engine).await;
+        let began = |agent: &'static str| Began { agent, ..Began::default() };
+        let old = w.platform.now() - HOUR;
+        let one = people::begin_session(&w.platform, w.anna, Began { proved_at: Some(old), id_token: Some("a.b.c"), ..began("one") });
+        let one = one.await.unwrap();
+        w.advance(SECOND);
+        let two = people::begin_session(&w.platform, w.anna, began("two")).await.unwrap();
+        let ben = w.person("ben", "2", "DE").await;
+        people::begin_session(&w.platform, ben, began("bens")).await.unwrap();
+        let listed = people::sessions(&w.platform, w.anna).await.unwrap();
+        assert_eq!(listed.iter().map(|session| session.agent.as_str()).collect::<Vec<_>>(), ["two", "one"]);
+        assert_eq!((listed[1].fresh_at, listed[0].fresh_at), (old, w.platform.now()));
+        w.advance(MINUTE);
+        let (_, seen) = people::session(&w.platform, &two).await.unwrap().unwrap();
+        let (_, again) = people::session(&w.platform, &two).await.unwrap().unwrap();
+        assert!(again.seen_at > seen.seen_at);
+
+        assert!(!people::end_one(&w.platform, ben, listed[0].session_id).await.unwrap(), "not theirs");
+        assert_eq!(people::end_session(&w.platform, &one).await.unwrap().as_deref(), Some("a.b.c"));
+        assert_eq!(people::end_session(&w.platform, &one).await.unwrap(), None);
+        let three = people::begin_session(&w.platform, w.anna, began("three")).await.unwrap();
+        let (_, own) = people::session(&w.platform, &three).await.unwrap().unwrap();
+        assert_eq!(people::end_others(&w.platform, w.anna, own.session_id).await.unwrap(), 1);
+        assert!(people::of_session(&w.platform, &two).await.unwrap().is_none());
+        assert!(people::of_session(&w.platform, &three).await.unwrap().is_some());
+        assert_eq!(people::sessions(&w.platform, ben).await.unwrap().len(), 1);
     }
 }

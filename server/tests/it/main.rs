@@ -8,6 +8,7 @@ mod http;
 mod kill;
 mod limits;
 mod owner;
+mod provider;
 mod scene;
 mod sandbox;
 mod secrecy;
