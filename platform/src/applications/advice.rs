@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::submit::{self, MachineFinding};
 use super::{Application, asked_scopes};
 use crate::forms::{Answers, Form, Role};
+use crate::properties::{self, Looked};
 use crate::{Fault, Platform, apps};
 
 /// How long everything together may take: a person waits.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Screens of a set of mockups (contract 1.10).
 const SCREENS: u64 = 4;
 
@@ -26,10 +27,16 @@ pub async fn advise(platform: &Platform, application: &Application) -> Result<Ve
     found.extend(email(form, &answers));
     found.extend(scopes(platform, form, &answers));
     if let Some(field) = form.of_role(Role::Mockups) {
-        let pages: u64 = field.uploads(&answers).iter().filter_map(|id| files.iter().find(|file| file.upload_id == *id)?.pages()).sum();
+        let pages: u64 =
+            field.uploads(&answers).iter().filter_map(|id| files.iter().find(|file| file.upload_id == *id)?.pages()).sum();
         found.extend((pages > 0).then(|| {
             if pages < SCREENS {
-                finding("mockups", &field.name, "advice", format!("The mockups have {pages} of the {SCREENS} pages that four screens usually take."))
+                finding(
+                    "mockups",
+                    &field.name,
+                    "advice",
+                    format!("The mockups have {pages} of the {SCREENS} pages that four screens usually take."),
+                )
             } else {
                 finding("mockups", &field.name, "good", format!("The mockups have {pages} pages."))
             }
@@ -49,55 +56,60 @@ async fn site(platform: &Platform, form: &Form, answers: &Answers, privacy: &str
     if address.is_empty() {
         return Vec::new();
     }
-    let looked = match tokio::time::timeout(PATIENCE, look(platform, address)).await {
+    let at = |tone, text: String| finding("site", &field.name, tone, text);
+    let looked = match tokio::time::timeout(PATIENCE, properties::look(platform, address)).await {
         Ok(looked) => looked,
-        Err(_) => Err("it did not answer in time".to_owned()),
+        Err(_) => return vec![at("advice", "The website did not answer in time. Reviewers must be able to open it.".into())],
     };
-    let (body, mut found) = match looked {
-        Ok((status, body)) if status < 400 => (body, vec![finding("site", &field.name, "good", "The website answers.")]),
-        Ok((status, _)) => {
-            return vec![finding("site", &field.name, "advice", format!("The website answers with the error {status}. Reviewers must be able to open it."))];
-        }
-        Err(why) => {
-            return vec![finding("site", &field.name, "advice", format!("The website could not be opened: {why}. Reviewers must be able to open it."))];
-        }
-    };
-    if is_placeholder(&body) {
-        found.push(finding("site", &field.name, "advice", "The website reads like one that is not finished. Reviewers need one that shows what you do."));
+    if !looked.reachable {
+        let why = match (&looked.status, &looked.problem) {
+            (Some(status), _) => format!("it answers with the status {status}"),
+            (None, Some(found)) => trouble(found.problem).to_owned(),
+            (None, None) => "there is no answer".to_owned(),
+        };
+        let why = why.trim_end_matches('.');
+        return vec![at("advice", format!("The website could not be opened: {why}. Reviewers must be able to open it."))];
     }
-    found.push(match leads_to_policy(&body, privacy) {
-        true => finding("policy", &field.name, "good", "The website links to a privacy policy."),
-        false => finding(
-            "policy",
-            &field.name,
-            "advice",
-            "No link to a privacy policy was found on the website's first page. People must find it without opening a menu.",
-        ),
+    let mut found = vec![at("good", "The website answers.".into())];
+    if is_placeholder(&looked) {
+        let text = "The website reads like one that is not finished. Reviewers need one that shows what you do.";
+        found.push(at("advice", text.into()));
+    }
+    let text = "No link to a privacy policy was found on the website's first page. People must find it without opening a menu.";
+    found.push(if leads_to_policy(&looked, privacy) {
+        finding("policy", &field.name, "good", "The website links to a privacy policy.")
+    } else {
+        finding("policy", &field.name, "advice", text)
     });
     found
 }
 
-async fn look(platform: &Platform, address: &str) -> Result<(u16, String), String> {
-    let _ = (platform, address);
-    Err("it is not looked at yet".to_owned())
+fn trouble(problem: properties::Problem) -> &'static str {
+    use properties::Problem;
+    match problem {
+        Problem::TooLong => "its first page is too long",
+        Problem::TooSlow => "it took too long",
+        Problem::Elsewhere => "it leads from one address to the next without an end",
+        Problem::NotPublic => "its host is not on the public Internet",
+        Problem::NoConnection => "there is no connection, or no valid certificate",
+        _ => "its name is not found, or nothing useful is answered",
+    }
 }
 
 /// The words by which holding pages say that they are one.
-fn is_placeholder(body: &str) -> bool {
-    let body = body.to_lowercase();
-    ["coming soon", "under construction", "domain is parked", "buy this domain", "lorem ipsum", "it works!"]
-        .iter()
-        .any(|words| body.contains(words))
+fn is_placeholder(looked: &Looked) -> bool {
+    let words = format!("{} {}", looked.title, looked.text).to_lowercase();
+    let holding = ["coming soon", "under construction", "domain is parked", "buy this domain", "lorem ipsum"];
+    holding.iter().any(|holding| words.contains(holding))
 }
 
-/// Whether a page has a link to the policy that the app names, or one that calls itself so.
-fn leads_to_policy(body: &str, privacy: &str) -> bool {
-    let path = url::Url::parse(privacy).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default();
-    body.split("<a ").skip(1).any(|link| {
-        let link = link.split("</a").next().unwrap_or_default().to_lowercase();
-        let named = !path.is_empty() && link.contains(&path.to_lowercase());
-        named || link.contains("privacy") || link.contains("data protection") || link.contains("datenschutz")
-    })
+/// Whether a page links to the policy that the app names, or to one that calls itself so.
+fn leads_to_policy(looked: &Looked, privacy: &str) -> bool {
+    let calls_itself = |link: &properties::Link| {
+        let words = format!("{} {}", link.words, link.url).to_lowercase();
+        ["privacy", "data protection", "data-protection", "datenschutz"].iter().any(|policy| words.contains(policy))
+    };
+    (!privacy.is_empty() && looked.links_to(privacy)) || looked.links.iter().any(calls_itself)
 }
 
 /// Whether the contact writes from the organisation's domain.
@@ -168,10 +180,14 @@ mod tests {
 
     #[test]
     fn a_link_to_the_policy_is_found() {
-        let page = "<p>privacy</p><a href=\"/about\">About</a><a class=x href='/legal/privacy-policy'>Legal</a>";
-        assert!(leads_to_policy(page, "https://replay.example/legal/privacy-policy"));
-        assert!(leads_to_policy("<a href=/x>Our Privacy Policy</a>", ""));
-        assert!(!leads_to_policy("<p>privacy</p><a href=\"/about\">About</a> privacy", "https://replay.example/legal"));
-        assert!(!leads_to_policy("", ""));
+        let page = |url: &str, words: &str| Looked {
+            links: vec![properties::Link { url: url.into(), words: words.into() }],
+            text: "Our privacy matters".into(),
+            ..Looked::default()
+        };
+        assert!(leads_to_policy(&page("https://replay.example/legal/", "Legal"), "https://replay.example/legal"));
+        assert!(leads_to_policy(&page("https://replay.example/x", "Our Privacy Policy"), ""));
+        assert!(!leads_to_policy(&page("https://replay.example/about", "About"), "https://replay.example/legal"));
+        assert!(!leads_to_policy(&Looked::default(), ""));
     }
 }

@@ -111,21 +111,23 @@ pub async fn in_words(platform: &Platform, tx: &mut Tx, form: &str, answers: &An
     let form = platform.forms.of(form);
     let scopes = forms::scopes(&platform.catalogue);
     let mut all = Vec::new();
-    for (step, field) in form.steps.iter().flat_map(|step| step.fields.iter().map(move |field| (step, field))) {
-        if !forms::is_relevant(form, field, answers) {
-            continue;
+    for step in &form.steps {
+        for field in &step.fields {
+            if !forms::is_relevant(form, field, answers) {
+                continue;
+            }
+            let mut files = Vec::new();
+            for id in field.uploads(answers) {
+                files.extend(uploads::by_id(tx, id).await?.map(FileOf::from));
+            }
+            all.push(Answered {
+                field: field.name.clone(),
+                label: field.label.clone(),
+                step: step.title.clone(),
+                words: if field.kind == Kind::Upload { Vec::new() } else { field.words(answers, &scopes) },
+                files,
+            });
         }
-        let mut files = Vec::new();
-        for id in field.uploads(answers) {
-            files.extend(uploads::by_id(tx, id).await?.map(FileOf::from));
-        }
-        all.push(Answered {
-            field: field.name.clone(),
-            label: field.label.clone(),
-            step: step.title.clone(),
-            words: if field.kind == Kind::Upload { Vec::new() } else { field.words(answers, &scopes) },
-            files,
-        });
     }
     Ok(all)
 }
@@ -213,9 +215,9 @@ impl Dossier {
                 "changes": question.changes(),
             })
         });
-        let comments = self.comments.iter().map(|comment| {
-            json!({ "at": time(comment.at), "version": comment.number, "field": comment.field, "text": comment.text })
-        });
+        let comments = self.comments.iter().map(
+            |comment| json!({ "at": time(comment.at), "version": comment.number, "field": comment.field, "text": comment.text }),
+        );
         let events = self.events.iter().map(|event| {
             json!({
                 "at": time(event.at),

@@ -125,7 +125,8 @@ async fn make(platform: &Platform, account: &Account, app: &App) -> Result<Appli
     };
     new.search = search_words(new.application_id, app, form.answer(&answers, Role::Organisation), &new.email, &families);
     rows::insert(&mut tx, &new).await?;
-    let entry = Entry { app: Some(app.app_id), about: Some(new.application_id), ..Entry::new(account.actor(), "application.begun") };
+    let entry =
+        Entry { app: Some(app.app_id), about: Some(new.application_id), ..Entry::new(account.actor(), "application.begun") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(new)
@@ -233,7 +234,8 @@ pub async fn save_draft(
     }
     describe(platform, &mut tx, form, &answers, &mut after).await?;
     let Some(after) = rows::store(&mut tx, &before, after, now).await? else { return Err(SaveError::Stale(Box::new(before))) };
-    let entry = Entry { app: Some(after.app_id), about: Some(application_id), ..Entry::new(account.actor(), "application.saved") };
+    let entry =
+        Entry { app: Some(after.app_id), about: Some(application_id), ..Entry::new(account.actor(), "application.saved") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(after)
@@ -267,7 +269,8 @@ fn edited(form: &Form, held: &Answers, edits: &Edits) -> Result<Answers, SaveErr
             continue;
         }
         let value = tidy(value).ok_or(SaveError::NotText)?;
-        let empty = matches!(&value, Value::String(text) if text.is_empty()) || matches!(&value, Value::Array(all) if all.is_empty());
+        let empty =
+            matches!(&value, Value::String(text) if text.is_empty()) || matches!(&value, Value::Array(all) if all.is_empty());
         if empty {
             answers.remove(name);
         } else {

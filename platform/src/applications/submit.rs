@@ -115,12 +115,18 @@ pub async fn faults(platform: &Platform, tx: &mut Tx, application: &Application)
 }
 
 /// Answers and PDFs that read as another language than those that are enabled.
-pub async fn findings(platform: &Platform, tx: &mut Tx, application: &Application, answers: &Answers) -> Result<Vec<MachineFinding>, Fault> {
+pub async fn findings(
+    platform: &Platform,
+    tx: &mut Tx,
+    application: &Application,
+    answers: &Answers,
+) -> Result<Vec<MachineFinding>, Fault> {
     let form = platform.forms.of(&application.form);
     let answers = forms::relevant(form, answers);
     let enabled = &platform.settings.applications.languages;
     let mut found = Vec::new();
-    for field in form.fields() {
+    let fields: Vec<&forms::Field> = form.fields().collect();
+    for field in fields {
         let mut texts = Vec::new();
         match field.kind {
             Kind::Text | Kind::LongText => texts.push((format!("“{}”", field.label), field.text(&answers).to_owned())),
@@ -184,7 +190,11 @@ pub async fn submit(
         let remark = declarations.remarks.get(&finding.field).map(|remark| remark.trim()).unwrap_or_default();
         let field = remark_field(&finding.field);
         if remark.is_empty() {
-            let message = format!("{}; applications are in {}. Change it, or say why it should be taken", finding.text, languages(platform));
+            let message = format!(
+                "{}; applications are in {}. Change it, or say why it should be taken",
+                finding.text,
+                languages(platform)
+            );
             wrong.push(Finding { field, message });
         } else if remark.chars().count() > REMARK || remark.contains('\0') {
             wrong.push(Finding { field, message: format!("A remark has at most {REMARK} characters") });

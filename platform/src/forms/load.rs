@@ -52,7 +52,11 @@ pub fn parse(file: &str, text: &str, brand: &str) -> Result<Form, FormError> {
         let at = error.span().map_or(0, |span| span.start);
         reader.fault(at, error.message().to_owned());
     }
-    let form = if errors.is_empty() { reader.form(document.get_ref()) } else { Form { name: String::new(), version: 0, title: String::new(), text: String::new(), steps: Vec::new() } };
+    let form = if errors.is_empty() {
+        reader.form(document.get_ref())
+    } else {
+        Form { name: String::new(), version: 0, title: String::new(), text: String::new(), steps: Vec::new() }
+    };
     if reader.faults.is_empty() {
         Ok(form)
     } else {
@@ -131,7 +135,10 @@ impl Reader<'_> {
         let fits = name.len() <= 50 && name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_lowercase());
         if !name.is_empty() && !fits {
             let place = table.get("name").map_or(at, |value| value.span().start);
-            self.fault(place, format!("name {name:?} must begin with a small letter and hold at most 50 small letters, digits and underscores"));
+            self.fault(
+                place,
+                format!("name {name:?} must begin with a small letter and hold at most 50 small letters, digits and underscores"),
+            );
         }
         name
     }
@@ -202,7 +209,19 @@ impl Reader<'_> {
 
     fn field(&mut self, table: &DeTable<'_>, at: usize) -> (Field, usize) {
         const KEYS: [&str; 14] = [
-            "name", "label", "kind", "required", "max", "rows", "role", "when", "help", "purpose", "guidance", "options", "upload",
+            "name",
+            "label",
+            "kind",
+            "required",
+            "max",
+            "rows",
+            "role",
+            "when",
+            "help",
+            "purpose",
+            "guidance",
+            "options",
+            "upload",
             "autocomplete",
         ];
         self.known(table, &KEYS);
@@ -238,11 +257,15 @@ impl Reader<'_> {
             self.fault(at, "max is missing: a long text needs a limit");
         }
         let role = self.string(table, at, "role", false);
-        let role = if role.is_empty() { None } else { Role::parse(&role).or_else(|| {
-            let known: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
-            self.fault(place("role"), format!("role {role:?} is none of {}", known.join(", ")));
+        let role = if role.is_empty() {
             None
-        }) };
+        } else {
+            Role::parse(&role).or_else(|| {
+                let known: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+                self.fault(place("role"), format!("role {role:?} is none of {}", known.join(", ")));
+                None
+            })
+        };
         let upload = self.upload(table, at, kind);
         let when = self.string(table, at, "when", false);
         let when = match when.split_once('=') {
@@ -278,7 +301,10 @@ impl Reader<'_> {
             "mockups" => Purpose::Mockups,
             "evidence" | "" => Purpose::Evidence,
             other => {
-                self.fault(table.get("upload").map_or(at, |value| value.span().start), format!("upload {other:?} is neither mockups nor evidence"));
+                self.fault(
+                    table.get("upload").map_or(at, |value| value.span().start),
+                    format!("upload {other:?} is neither mockups nor evidence"),
+                );
                 Purpose::Evidence
             }
         }

@@ -266,7 +266,11 @@ impl Forms {
         if let Some(folder) = &settings.forms {
             match own(&base.join(folder)) {
                 Ok(own) => files.extend(own),
-                Err(fault) => faults.push(FormFault { file: folder.display().to_string(), line: 0, message: format!("cannot be read: {fault}") }),
+                Err(fault) => faults.push(FormFault {
+                    file: folder.display().to_string(),
+                    line: 0,
+                    message: format!("cannot be read: {fault}"),
+                }),
             }
         }
         let (mut known, mut newest): (BTreeMap<String, Arc<Form>>, Option<Arc<Form>>) = Default::default();
@@ -278,7 +282,8 @@ impl Forms {
                         newest = Some(Arc::clone(&form));
                     }
                     if known.insert(form.key(), Arc::clone(&form)).is_some() {
-                        let message = format!("there is another form {} already; raise the version or change the name", form.key());
+                        let message =
+                            format!("there is another form {} already; raise the version or change the name", form.key());
                         faults.push(FormFault { file: file.clone(), line: 1, message });
                     }
                 }
@@ -287,7 +292,9 @@ impl Forms {
         }
         for code in &settings.languages {
             if known_language(code).is_none() {
-                let message = format!("applications.languages: {code:?} is not a language that can be detected; write codes such as \"en\"");
+                let message = format!(
+                    "applications.languages: {code:?} is not a language that can be detected; write codes such as \"en\""
+                );
                 faults.push(FormFault { file: "portward.toml".into(), line: 0, message });
             }
         }

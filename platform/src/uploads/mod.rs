@@ -252,13 +252,20 @@ impl Upload {
     }
 
     fn fact(&self, name: &str) -> serde_json::Value {
-        serde_json::from_str::<serde_json::Value>(&self.facts).ok().and_then(|mut facts| facts.get_mut(name).map(serde_json::Value::take)).unwrap_or_default()
+        serde_json::from_str::<serde_json::Value>(&self.facts)
+            .ok()
+            .and_then(|mut facts| facts.get_mut(name).map(serde_json::Value::take))
+            .unwrap_or_default()
     }
 
     /// Size in words: "320 kB".
     pub fn weight(&self) -> String {
         let bytes = u64::try_from(self.size).unwrap_or(0);
-        if bytes >= MEGABYTE { format!("{:.1} MB", bytes as f64 / MEGABYTE as f64) } else { format!("{} kB", bytes.div_ceil(1024)) }
+        if bytes >= MEGABYTE {
+            format!("{:.1} MB", bytes as f64 / MEGABYTE as f64)
+        } else {
+            format!("{} kB", bytes.div_ceil(1024))
+        }
     }
 }
 

@@ -262,7 +262,8 @@ mod tests {
     }
 
     const PAGES: &str = "<< /Type /Pages /Kids [3 0 R] /Count 1 >>";
-    const PAGE: &str = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>";
+    const PAGE: &str =
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>";
     const FONT: &str = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>";
 
     fn with(catalog: &str, more: &[&str], trailer: &str) -> Report {

@@ -8,7 +8,10 @@ const COMPATIBLE: &str = include_str!("../../forms/compatible.toml");
 const FULL: &str = include_str!("../../forms/full.toml");
 
 fn scopes() -> Vec<(String, String)> {
-    vec![("portability.activity.single".into(), "Your activity, one time".into()), ("portability.all.ongoing".into(), "All, ongoing".into())]
+    vec![
+        ("portability.activity.single".into(), "Your activity, one time".into()),
+        ("portability.all.ongoing".into(), "All, ongoing".into()),
+    ]
 }
 
 fn answers(value: Value) -> Answers {
@@ -168,8 +171,16 @@ fn everything_wrong_with_answers_is_told_at_once_each_at_its_field() {
     let told = check(&form, &wrong, &context);
     let fields: Vec<&str> = told.iter().map(|finding| finding.field.as_str()).collect();
     for field in [
-        "applicant_name", "applicant_email", "organization_name", "organization_website", "representative_email", "app_id", "scopes",
-        "use_case", "mockups", "subject_requests",
+        "applicant_name",
+        "applicant_email",
+        "organization_name",
+        "organization_website",
+        "representative_email",
+        "app_id",
+        "scopes",
+        "use_case",
+        "mockups",
+        "subject_requests",
     ] {
         assert!(fields.contains(&field), "{field}: {told:?}");
     }
@@ -177,7 +188,11 @@ fn everything_wrong_with_answers_is_told_at_once_each_at_its_field() {
     assert_eq!(at("applicant_name"), "“Applicant name” has 101 characters; at most 100 are taken");
     assert_eq!(at("app_id"), "The App ID is a number; the client key is something else");
     let another = answers(json!({ "app_id": "78" }));
-    assert!(check(&form, &another, &context).iter().any(|finding| finding.message == "The App ID is not that of this app, which is 77"));
+    assert!(
+        check(&form, &another, &context)
+            .iter()
+            .any(|finding| finding.message == "The App ID is not that of this app, which is 77")
+    );
 }
 
 #[test]
@@ -199,7 +214,17 @@ fn mail_addresses() {
     for good in ["anna@replay.example", "a.b+c@sub.replay.example"] {
         assert!(forms::is_email(good), "{good}");
     }
-    for bad in ["", "anna", "anna@", "@replay.example", "anna@localhost", "a b@replay.example", "a@b@c.example", "a@replay.example\r\nBcc: x@y.example", "anna@replay.example."] {
+    for bad in [
+        "",
+        "anna",
+        "anna@",
+        "@replay.example",
+        "anna@localhost",
+        "a b@replay.example",
+        "a@b@c.example",
+        "a@replay.example\r\nBcc: x@y.example",
+        "anna@replay.example.",
+    ] {
         assert!(!forms::is_email(bad), "{bad}");
     }
 }
@@ -207,7 +232,9 @@ fn mail_addresses() {
 #[test]
 fn answers_in_words() {
     let form = parse("full.toml", FULL, "Clips").unwrap();
-    let given = answers(json!({ "size": "1", "has_dpo": "no", "scopes": ["portability.all.ongoing", "gone.single"], "applicant_name": " Anna " }));
+    let given = answers(
+        json!({ "size": "1", "has_dpo": "no", "scopes": ["portability.all.ongoing", "gone.single"], "applicant_name": " Anna " }),
+    );
     let words = |name: &str| form.field(name).unwrap().words(&given, &scopes());
     assert_eq!(words("size"), ["1 to 9"]);
     assert_eq!(words("has_dpo"), ["No"]);

@@ -30,7 +30,10 @@ pub(crate) fn pdf(words: &str, more: &[&str]) -> Vec<u8> {
     }
     let (start, size) = (bytes.len(), objects.len() + 1);
     bytes.extend(
-        format!("xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").bytes(),
+        format!(
+            "xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+        )
+        .bytes(),
     );
     bytes
 }
@@ -194,7 +197,8 @@ fn a_reader_that_hangs_or_breaks_is_a_pdf_that_cannot_be_read() {
     crate::support::run(async move {
         let w = World::new(crate::support::Engine::Sqlite).await;
         for reader in readers {
-            let broken = w.another_inspector(Inspector::program(reader.clone(), 1).patience(std::time::Duration::from_millis(300))).await;
+            let broken =
+                w.another_inspector(Inspector::program(reader.clone(), 1).patience(std::time::Duration::from_millis(300))).await;
             let refused = uploads::take(&broken, new(&w, Purpose::Mockups, "a.pdf"), file(&pdf("a", &[]))).await;
             assert!(matches!(refused, Err(Refusal::Broken(_))), "{}: {refused:?}", reader.display());
         }

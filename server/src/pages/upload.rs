@@ -291,12 +291,7 @@ pub(crate) fn console_acts() -> Vec<Act> {
     vec![see("/console/uploads/{upload}", ALL_STAFF, "Download a file that was handed in", for_staff)]
 }
 
-async fn for_developer(
-    With(state): With<State>,
-    id: CallId,
-    developer: Developer,
-    Path(upload): Path<String>,
-) -> Response {
+async fn for_developer(With(state): With<State>, id: CallId, developer: Developer, Path(upload): Path<String>) -> Response {
     hand_out(&state, &id, &upload, Some(developer.account.account_id)).await
 }
 
@@ -338,7 +333,10 @@ mod tests {
     #[test]
     fn names_reach_the_header_whole_and_harmless() {
         assert_eq!(disposition("mock ups.pdf"), "attachment; filename=\"mock ups.pdf\"; filename*=UTF-8''mock%20ups.pdf");
-        assert_eq!(disposition("Über\";x=.pdf"), "attachment; filename=\"_ber__x_.pdf\"; filename*=UTF-8''%C3%9Cber%22%3Bx%3D.pdf");
+        assert_eq!(
+            disposition("Über\";x=.pdf"),
+            "attachment; filename=\"_ber__x_.pdf\"; filename*=UTF-8''%C3%9Cber%22%3Bx%3D.pdf"
+        );
         assert!(disposition("a\r\nb.pdf").is_ascii());
         assert!(!disposition("a\r\nb.pdf").contains(['\r', '\n']));
     }

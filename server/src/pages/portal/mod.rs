@@ -1,6 +1,9 @@
 //! The portal: where developers register apps, apply for access, and ask for help.
 
 mod account;
+mod answer;
+mod application;
+mod application_status;
 pub(crate) mod apps;
 mod organisations;
 mod sandbox;
@@ -13,6 +16,9 @@ pub(crate) fn acts() -> Vec<Act> {
     let rooms: Vec<Vec<Act>> = vec![
         sign_up::acts(),
         account::acts(),
+        answer::acts(),
+        application::acts(),
+        application_status::acts(),
         organisations::acts(),
         apps::acts(),
         super::icons::portal_acts(),
