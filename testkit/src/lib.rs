@@ -4,12 +4,14 @@
 //! Everything here panics when it cannot do its work: in a test that is the clearest way to say so.
 
 pub mod dev;
+pub mod dns;
 pub mod mail;
 pub mod page;
 pub mod person;
 pub mod postgres;
 pub mod provider;
 pub mod receiver;
+pub mod site;
 pub mod visitor;
 
 use std::future::Future;

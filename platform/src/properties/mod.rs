@@ -226,7 +226,11 @@ async fn settle(platform: &Platform, actor: Actor, property: Property, found: Re
         record(platform, &mut tx, actor, &after, "property.proof_lost").await?;
     }
     tx.commit().await?;
-    tracing::info!(property_id = after.property_id, problem = after.found().map(|found| found.problem.as_str()), "ownership looked at");
+    tracing::info!(
+        property_id = after.property_id,
+        problem = after.found().map(|found| found.problem.as_str()),
+        "ownership looked at"
+    );
     Ok(after)
 }
 

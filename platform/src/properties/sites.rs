@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::xfer::Protocol;
-use hickory_resolver::{ResolveError, TokioResolver};
+use hickory_resolver::proto::{ProtoError, ProtoErrorKind};
 use tokio::sync::Semaphore;
 
 use super::{Found, Problem};
@@ -36,8 +38,13 @@ impl Sites {
     /// As the operator has set.
     pub fn open(settings: &Ownership) -> Result<Self, Fault> {
         let word = &settings.word;
-        if word.is_empty() || word.len() > 30 || !word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            return Err(Fault::Setting(format!("ownership.word: {word:?} is not a word of lower-case letters, digits and hyphens")));
+        if word.is_empty()
+            || word.len() > 30
+            || !word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        {
+            return Err(Fault::Setting(format!(
+                "ownership.word: {word:?} is not a word of lower-case letters, digits and hyphens"
+            )));
         }
         let own = resolver(settings);
         let names = own.clone().filter(|_| !settings.resolvers.is_empty());
@@ -69,14 +76,19 @@ impl Sites {
         let asked = tokio::time::timeout(self.timeout, resolver.txt_lookup(format!("{domain}."))).await;
         match asked {
             Err(_) => Err(Found::new(Problem::TooSlow, "")),
-            Ok(Ok(records)) => {
-                Ok(records.iter().map(|record| record.txt_data().iter().map(|piece| String::from_utf8_lossy(piece)).collect()).collect())
-            }
-            Ok(Err(fault)) if fault.is_nx_domain() => Err(Found::new(Problem::NoDomain, "")),
-            Ok(Err(fault)) if fault.is_no_records_found() => Ok(Vec::new()),
+            Ok(Ok(records)) => Ok(records
+                .iter()
+                .map(|record| record.txt_data().iter().map(|piece| String::from_utf8_lossy(piece)).collect())
+                .collect()),
             Ok(Err(fault)) => {
-                tracing::debug!(%fault, "a name server did not answer");
-                Err(Found::new(if is_timeout(&fault) { Problem::TooSlow } else { Problem::NoAnswer }, ""))
+                let problem = match fault.proto().map(ProtoError::kind) {
+                    Some(ProtoErrorKind::NoRecordsFound { response_code: ResponseCode::NoError, .. }) => return Ok(Vec::new()),
+                    Some(ProtoErrorKind::NoRecordsFound { response_code: ResponseCode::NXDomain, .. }) => Problem::NoDomain,
+                    Some(ProtoErrorKind::Timeout) => Problem::TooSlow,
+                    _ => Problem::NoAnswer,
+                };
+                tracing::debug!(%fault, "no TXT records");
+                Err(Found::new(problem, ""))
             }
         }
     }
@@ -86,11 +98,6 @@ impl Sites {
         let _permit = self.at_once.acquire().await;
         self.outbound.get(url, most).await
     }
-}
-
-fn is_timeout(fault: &ResolveError) -> bool {
-    use hickory_resolver::proto::ProtoErrorKind;
-    fault.proto().is_some_and(|fault| matches!(fault.kind(), ProtoErrorKind::Timeout))
 }
 
 fn resolver(settings: &Ownership) -> Option<TokioResolver> {

@@ -85,9 +85,7 @@ impl Outbound {
                 (Ok(net), _) => allowed.nets.push(net),
                 (_, Ok(address)) => allowed.nets.push(address.into()),
                 _ if Host::parse(entry).is_err() || entry.contains('/') => {
-                    return Err(Fault::Setting(format!(
-                        "{setting}: {entry:?} is neither an address, a network nor a host name"
-                    )));
+                    return Err(Fault::Setting(format!("{setting}: {entry:?} is neither an address, a network nor a host name")));
                 }
                 _ => allowed.names.push(entry.to_ascii_lowercase()),
             }
@@ -209,7 +207,10 @@ struct Guard {
 }
 
 /// The addresses of a name.
-async fn addresses(name: &str, names: Option<TokioResolver>) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+async fn addresses(
+    name: &str,
+    names: Option<TokioResolver>,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
     Ok(match names {
         None => tokio::net::lookup_host((name, 0)).await?.collect(),
         // With its root's point, so that no search domain is tried.

@@ -19,6 +19,7 @@ mod notices;
 mod orders;
 mod organisations;
 mod people;
+mod properties;
 mod requests;
 mod store;
 mod support;
