@@ -22,14 +22,14 @@ export function binary() {
   return path;
 }
 
-/** Starts a server of one's own; `stop()` ends it. */
-export async function startDev(args = []) {
+/** Starts a server of one's own, `env` added to its environment; `stop()` ends it. */
+export async function startDev(args = [], env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'portward-suite-'));
   const log = join(folder, 'stderr.log');
   const child = spawn(
     binary(),
     ['dev', '--json', '--listen', '127.0.0.1:0', '--ops-listen', '127.0.0.1:0', '--data-dir', join(folder, 'data'), ...args],
-    { cwd: folder, stdio: ['ignore', 'pipe', openSync(log, 'a')] },
+    { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', openSync(log, 'a')] },
   );
   const exit = once(child, 'exit');
   const line = await Promise.race([

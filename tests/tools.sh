@@ -125,6 +125,10 @@ need_clients() {
   need "npm" "command -v npm" nodejs npm
 }
 
+need_node() {
+  need "npm" "command -v npm" nodejs npm
+}
+
 need_browser() {
   need "npm" "command -v npm" nodejs npm
   need "chromium" "command -v chromium" chromium fonts-dejavu-core
