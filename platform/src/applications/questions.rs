@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::case::{self, Question};
 use super::review::{self, Refusal, change, load, required, tidy};
-use super::{Application, Event, Happened, State, Version, asked_families, clocks, is_sensitive, rows};
+use super::draft::describe;
+use super::submit::{self, MachineFinding};
+use super::{Application, Event, Happened, State, Version, clocks, rows};
 use crate::accounts::Account;
 use crate::audit::Actor;
-use crate::clock::Millis;
 use crate::db::Tx;
 use crate::forms::{self, Field, Kind, Role};
 use crate::links::{self, Purpose};
@@ -115,19 +116,13 @@ pub enum By<'a> {
     Developer(&'a Account, i64),
 }
 
-/// What an answer changes and what the machine finds in the changed answers: made by the form's rules, which know the fields.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// Field to new value.
-    pub fields: Map<String, Value>,
-    /// The findings about all of the answers as they are then, as JSON; none if they are as before.
-    pub findings: Option<String>,
-    /// The words by which the application is found, if they change.
-    pub search: Option<String>,
-}
-
 /// The answer: the application returns to the reviewer who asked, the clock goes on, and what changed is kept as a version of its own.
-pub async fn answer(platform: &Platform, by: By<'_>, text: &str, changes: Changes) -> Result<Application, Refusal> {
+pub async fn answer(
+    platform: &Platform,
+    by: By<'_>,
+    text: &str,
+    fields: Map<String, Value>,
+) -> Result<Application, Refusal> {
     let text = tidy(text).map_err(|why| Refusal::of("answer", why))?;
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
@@ -148,7 +143,7 @@ pub async fn answer(platform: &Platform, by: By<'_>, text: &str, changes: Change
     let mut answers = before.answers();
     let open = question.fields();
     let mut changed = Map::new();
-    for (field, value) in changes.fields {
+    for (field, value) in fields {
         if open.contains(&field) && answers.get(&field) != Some(&value) {
             answers.insert(field.clone(), value.clone());
             changed.insert(field, value);
@@ -171,9 +166,9 @@ pub async fn answer(platform: &Platform, by: By<'_>, text: &str, changes: Change
     if !changed.is_empty() {
         after.submissions += 1;
         after.answers = json(&answers)?;
-        after.sensitive = is_sensitive(platform, &asked_families(&answers));
-        after.search = changes.search.unwrap_or(after.search);
-        freeze(&mut tx, &after, changes.findings, account_id, now).await?;
+        let form = platform.forms.of(&before.form);
+        describe(platform, &mut tx, form, &answers, &mut after).await?;
+        freeze(platform, &mut tx, &after, &changed, account_id).await?;
     }
     let event = Event { text: &text, visible: true, ..Event::new(after.application_id, actor, Happened::Answered) };
     let after = change(platform, &mut tx, &before, after, event).await?;
@@ -214,22 +209,27 @@ async fn faults(
     Ok(found)
 }
 
-/// The next version: as the last one, with the answers of now. What was declared and accepted then holds on.
+/// The next version: as the last one, with the answers of now. What was declared and accepted then holds on; what changed is read for its language
+/// again, for the reviewer to see.
 async fn freeze(
+    platform: &Platform,
     tx: &mut Tx,
     after: &Application,
-    findings: Option<String>,
+    changed: &Map<String, Value>,
     account_id: Option<i64>,
-    now: Millis,
 ) -> Result<(), Fault> {
     let last = rows::versions(tx, after.application_id).await?.pop();
     let last = last.ok_or_else(|| Fault::Row(format!("application {} has no version", after.application_id)))?;
+    let mut findings: Vec<MachineFinding> = serde_json::from_str(&last.findings).unwrap_or_default();
+    findings.retain(|finding| !changed.contains_key(&finding.field));
+    let read = submit::findings(platform, tx, after, &after.answers()).await?;
+    findings.extend(read.into_iter().filter(|finding| changed.contains_key(&finding.field)));
     let next = Version {
         number: after.submissions,
         answers: after.answers.clone(),
-        findings: findings.unwrap_or(last.findings),
+        findings: serde_json::to_string(&findings).map_err(|fault| Fault::Row(fault.to_string()))?,
         submitted_by: account_id,
-        submitted_at: now,
+        submitted_at: platform.now(),
         ..last
     };
     rows::insert_version(tx, &next).await

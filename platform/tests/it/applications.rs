@@ -3,7 +3,7 @@
 use platform::accounts::{self, Account, NewStaff, Role};
 use platform::applications::case::{self, Evidence};
 use platform::applications::decide::{self, Decided, Outcome, Verdict};
-use platform::applications::questions::{self, By, Changes};
+use platform::applications::questions::{self, By};
 use platform::applications::queue::{self, Filter};
 use platform::applications::review::{self, Refusal};
 use platform::applications::{self, Application, State, Version, clocks, rows};
@@ -431,14 +431,13 @@ db_test! {
         desk.w.advance(7 * DAY);
         let (seen, _) = questions::behind(platform, &link).await.unwrap().unwrap();
         assert_eq!(seen.application_id, asked.application_id);
-        let empty = questions::answer(platform, By::Link(&link), " ", Changes::default()).await;
+        let empty = questions::answer(platform, By::Link(&link), " ", Map::new()).await;
         assert!(matches!(empty, Err(Refusal::Invalid(_))));
         assert!(questions::behind(platform, &link).await.unwrap().is_some(), "what is refused leaves the link as it was");
         let mut changed = Map::new();
         changed.insert("use_case".into(), json!("On the third screen."));
         changed.insert("scopes".into(), json!(["portability.all.single"]));
-        let changes = Changes { fields: changed, ..Changes::default() };
-        let answered = questions::answer(platform, By::Link(&link), "See page 3.", changes).await.unwrap();
+        let answered = questions::answer(platform, By::Link(&link), "See page 3.", changed).await.unwrap();
         assert_eq!(answered.state, State::InReview);
         assert_eq!(answered.assigned_to, Some(desk.reviewers[0].account_id));
         assert_eq!(answered.answers()["use_case"], "On the third screen.");
@@ -456,7 +455,7 @@ db_test! {
         assert_eq!(versions.len(), 2);
         assert!(versions[1].answers.contains("third screen") && !versions[0].answers.contains("third screen"));
         assert_eq!(desk.question(&asked).await.changes().len(), 1);
-        let again = questions::answer(platform, By::Link(&link), "Once more.", Changes::default()).await;
+        let again = questions::answer(platform, By::Link(&link), "Once more.", Map::new()).await;
         assert!(matches!(again, Err(Refusal::Unknown)), "the link works once");
         let mails: Vec<_> = desk.mails(&asked).await;
         assert_eq!(mails, [
@@ -489,7 +488,7 @@ db_test! {
         assert!(desk.kinds(&asked).await.contains(&"unanswered".to_owned()));
         assert!(desk.mails(&asked).await.contains(&("case_returned".to_owned(), "rita@operator.example".to_owned())));
         let late = questions::answer(
-            &desk.w.platform, By::Developer(&desk.developer, desk.question(&asked).await.question_id), "Late.", Changes::default(),
+            &desk.w.platform, By::Developer(&desk.developer, desk.question(&asked).await.question_id), "Late.", Map::new(),
         ).await;
         assert!(matches!(late, Err(Refusal::NotNow(State::InReview))));
         desk.w.advance(60 * DAY);
@@ -579,7 +578,7 @@ db_test! {
         desk.w.advance(5 * DAY);
         let question = desk.question(&asked).await;
         let by = By::Developer(&desk.developer, question.question_id);
-        let answered = questions::answer(&desk.w.platform, by, "Here.", Changes::default()).await.unwrap();
+        let answered = questions::answer(&desk.w.platform, by, "Here.", Map::new()).await.unwrap();
         assert_eq!(answered.due_at, application.due_at);
         let decided = desk.decide(0, &answered, &[approve(ACTIVITIES)]).await.unwrap();
         assert_eq!(decided.application().state, State::Approved);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use platform::accounts::Account;
 use platform::applications::case::{self, Evidence};
 use platform::applications::decide::{self, Outcome, Verdict};
-use platform::applications::questions::{self, By, Changes};
+use platform::applications::questions::{self, By};
 use platform::applications::{self, Application, State, clocks, review, rows};
 use platform::apps::{self, App, OwnerKind};
 use proptest::prelude::*;
@@ -134,9 +134,8 @@ impl Walk {
                 if change {
                     fields.insert("use_case".into(), json!(format!("at {}", platform.now().0)));
                 }
-                let changes = Changes { fields, ..Changes::default() };
                 let by = By::Developer(&self.developer, question.question_id);
-                let _ = questions::answer(&platform, by, "It is so.", changes).await.map_err(refused);
+                let _ = questions::answer(&platform, by, "It is so.", fields).await.map_err(refused);
             }
             Step::Triage { by, which }
             | Step::Take { by, which }

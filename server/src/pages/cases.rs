@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use platform::applications::decide::{Outcome, Verdict};
 use platform::applications::rows::EventRow;
+use platform::applications::submit::MachineFinding;
 use platform::applications::{Application, Happened, State as Standing, clocks};
 use platform::db::Tx;
 use platform::forms::{Answers, Form, Kind, is_relevant};
@@ -262,30 +263,18 @@ pub(crate) fn steps(
 
 /// What the machine found at a submission, and what the applicant remarked on it.
 pub(crate) fn remarks(findings: &str) -> Vec<Remark> {
-    let found: Value = serde_json::from_str(findings).unwrap_or_default();
-    let text = |value: &Value, names: &[&str]| {
-        names.iter().find_map(|name| value.get(name)?.as_str()).unwrap_or_default().to_owned()
+    let found: Vec<MachineFinding> = serde_json::from_str(findings).unwrap_or_default();
+    let one = |finding: MachineFinding| Remark {
+        tone: match finding.tone.as_str() {
+            "good" => Tone::Good,
+            "unknown" => Tone::Plain,
+            _ => Tone::Action,
+        },
+        text: finding.text,
+        remark: finding.remark,
+        field: finding.field,
     };
-    let list = match found {
-        Value::Array(list) => list,
-        Value::Object(map) => map.into_iter().flat_map(|(_, value)| value.as_array().cloned().unwrap_or_default()).collect(),
-        _ => Vec::new(),
-    };
-    let one = |value: &Value| {
-        let level = text(value, &["level", "severity", "tone", "state"]);
-        Remark {
-            text: text(value, &["message", "text", "words"]),
-            remark: text(value, &["remark"]),
-            field: text(value, &["field"]),
-            tone: match level.as_str() {
-                "good" | "ok" | "pass" => Tone::Good,
-                "bad" | "error" | "fail" => Tone::Bad,
-                "info" | "unknown" | "off" => Tone::Plain,
-                _ => Tone::Action,
-            },
-        }
-    };
-    list.iter().map(one).filter(|remark| !remark.text.is_empty()).collect()
+    found.into_iter().map(one).collect()
 }
 
 /// The names of accounts, looked up once each.

@@ -5,6 +5,7 @@ mod answer;
 mod application;
 mod application_status;
 pub(crate) mod apps;
+pub(crate) mod books;
 mod organisations;
 mod sandbox;
 pub(crate) mod sign_up;
@@ -21,6 +22,7 @@ pub(crate) fn acts() -> Vec<Act> {
         application_status::acts(),
         organisations::acts(),
         apps::acts(),
+        books::acts(),
         super::icons::portal_acts(),
         super::upload::portal_acts(),
         sandbox::acts(),
