@@ -80,7 +80,7 @@ pub async fn flaws(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
 
 /// Whether the owner of an app has proved that an address is theirs.
 pub async fn is_owned(tx: &mut Tx, app: &App, address: &str) -> Result<bool, Fault> {
-    rows::covers(tx, app.owner_id, address).await
+    crate::properties::covers(tx, app.owner_id, address).await
 }
 
 fn host(address: &str) -> String {

@@ -347,18 +347,3 @@ pub async fn overrides(tx: &mut Tx, app_id: i64) -> Result<Vec<(RequestType, i64
         app_id,
     )?)
 }
-
-/// Whether an owner has proved that an address is theirs: by its domain or one above it, or by a prefix.
-pub(super) async fn covers(tx: &mut Tx, owner_id: i64, address: &str) -> Result<bool, Fault> {
-    let proved = sql!(
-        tx,
-        all(String, String),
-        "select kind, value from url_properties where owner_id = $1 and verified_at is not null",
-        owner_id,
-    )?;
-    let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_default();
-    Ok(proved.iter().any(|(kind, value)| match kind.as_str() {
-        "domain" => host == *value || host.strip_suffix(value.as_str()).is_some_and(|above| above.ends_with('.')),
-        _ => address.starts_with(value.as_str()),
-    }))
-}
