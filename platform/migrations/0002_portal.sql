@@ -504,3 +504,14 @@ create table access_log (
 create index access_log_by_time on access_log (at);
 create index access_log_by_app on access_log (app_id, at);
 create index access_log_by_person on access_log (person_id, at);
+
+-- Each edition of the catalogue that was ever served: what it held, what changed with it, and a made-up archive of it.
+create table catalogue_editions (
+  edition text primary key,
+  since bigint not null,
+  -- Counted from 1.
+  number integer not null unique,
+  contents text not null,
+  changes text not null,
+  sample {bytes}
+);

@@ -10,6 +10,7 @@ pub mod apps;
 pub mod audit;
 pub mod clock;
 pub mod db;
+pub mod editions;
 pub mod export;
 pub mod failures;
 pub mod forms;

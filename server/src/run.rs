@@ -181,6 +181,7 @@ impl House {
             }
             None => (None, None),
         };
+        platform::editions::record(&platform).await?;
         let world = World::Production { sandbox };
         let state = State::new(&config, Arc::clone(&platform), base_url.clone(), banner, world)?;
         let grace = config.server.stop_within.0;

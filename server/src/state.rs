@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) user_info_strict: bool,
     pub(crate) trusted_proxies: Vec<IpAddr>,
     pub(crate) limits: Limits,
+    /// What the open books keep for the next reader.
+    pub(crate) books: crate::pages::portal::books::Books,
     pub(crate) world: World,
 }
 
@@ -107,6 +109,7 @@ impl State {
             user_info_strict: config.user_info.strict,
             trusted_proxies: config.server.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             limits,
+            books: crate::pages::portal::books::Books::default(),
             world,
         })))
     }

@@ -5,6 +5,7 @@ mod file;
 mod parse;
 mod rules;
 pub(crate) mod sql;
+mod synthetic;
 mod time_format;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,11 @@ mod dev;
 mod inside;
 mod journey;
 pub(crate) mod platform;
+mod portal;
 mod receiver;
 pub(crate) mod seed;
 mod show;
-mod tell;
+pub(crate) mod tell;
 
 use std::path::PathBuf;
 

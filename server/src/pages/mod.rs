@@ -10,11 +10,12 @@ pub(crate) mod frame;
 mod home;
 pub(crate) mod icons;
 pub(crate) mod parts;
-mod portal;
+pub(crate) mod portal;
 pub(crate) mod provider;
 pub(crate) mod session;
 mod sessions;
 mod sign_in;
+mod ticket;
 pub(crate) mod upload;
 pub(crate) mod view;
 

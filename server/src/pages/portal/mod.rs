@@ -9,6 +9,7 @@ pub(crate) mod books;
 mod organisations;
 mod sandbox;
 pub(crate) mod sign_up;
+mod support;
 mod urls;
 
 use super::access::Act;
@@ -27,6 +28,7 @@ pub(crate) fn acts() -> Vec<Act> {
         super::icons::portal_acts(),
         super::upload::portal_acts(),
         sandbox::acts(),
+        support::acts(),
         urls::acts(),
     ];
     rooms.into_iter().flatten().collect()
