@@ -68,17 +68,18 @@ pub async fn ask_for_email(platform: &Platform, account: &Account, email: &str) 
         return Ok(Err(Flaw { field: "email", message: "This is the address that the account has." }));
     }
     let mut tx = platform.db.begin().await?;
-    let taken = rows::by_email(&mut tx, account.kind, &email).await?.is_some();
+    let taken = rows::by_email(&mut tx, account.kind, &email).await?;
     let purpose = Purpose::ChangeEmail;
     // One change at a time: a link mailed to an address mistyped before ends.
     links::end(&mut tx, purpose, account.account_id).await?;
     let token = links::make(platform, &mut tx, purpose, account.account_id, &email, notices::lives(purpose)).await?;
     if sign_up::may_mail(platform, &mut tx, &email).await? {
-        let name = account.name.clone();
-        let notice = if taken {
-            Notice::AccountExists { name }
-        } else {
-            Notice::ChangeEmail { name, path: format!("/developers/account/email/confirm?token={token}") }
+        let notice = match taken {
+            Some(holder) => Notice::AccountExists { name: holder.name },
+            None => {
+                let path = format!("/developers/account/email/confirm?token={token}");
+                Notice::ChangeEmail { name: account.name.clone(), path }
+            }
         };
         notices::send(platform, &mut tx, &email, Some(account.account_id), notice).await?;
     }

@@ -48,6 +48,10 @@ pub(super) fn name(text: &str) -> Result<String, Flaw> {
     if name.chars().count() > LONGEST_NAME {
         return Err(Flaw::new("name", "Shorten the name to at most 100 characters."));
     }
+    // Names stand in mails that anybody can have sent to anybody.
+    if ["://", "www.", "@"].iter().any(|mark| name.to_ascii_lowercase().contains(mark)) {
+        return Err(Flaw::new("name", "Enter a name, without an address in it."));
+    }
     // Characters that turn the direction of writing would turn the page around the name.
     if name
         .chars()
@@ -184,7 +188,9 @@ mod tests {
     fn names_are_seen_as_they_are() {
         assert_eq!(name("  Anna \t Q.  Testperson ").unwrap(), "Anna Q. Testperson");
         assert_eq!(name("שלום").unwrap(), "שלום");
-        for bad in ["", "  ", "a\0b", "a\u{202e}b", &"x".repeat(101)] {
+        for bad in
+            ["", "  ", "a\0b", "Win at https://evil.example", "WWW.evil.example", "a@b.example", "a\u{202e}b", &"x".repeat(101)]
+        {
             assert!(name(bad).is_err(), "{bad:?}");
         }
     }

@@ -63,16 +63,15 @@ pub async fn sign_up(platform: &Platform, new: NewDeveloper) -> Result<Result<St
     let now = platform.now();
     let row = rows::SignUpRow { sign_up_id: platform.random.id(), email, name, password_hash };
     let mut tx = platform.db.begin().await?;
-    let taken = rows::by_email(&mut tx, AccountKind::Developer, &row.email).await?.is_some();
+    let taken = rows::by_email(&mut tx, AccountKind::Developer, &row.email).await?;
     let lives = notices::lives(Purpose::VerifyEmail);
     rows::insert_sign_up(&mut tx, &row, now, now + lives).await?;
     let token = links::make(platform, &mut tx, Purpose::VerifyEmail, row.sign_up_id, &row.email, lives).await?;
     if may_mail(platform, &mut tx, &row.email).await? {
-        let name = row.name.clone();
-        let notice = if taken {
-            Notice::AccountExists { name }
-        } else {
-            Notice::VerifyEmail { name, path: format!("/developers/verify?token={token}") }
+        let notice = match taken {
+            // By the name of its holder, not by what somebody wrote into the form.
+            Some(holder) => Notice::AccountExists { name: holder.name },
+            None => Notice::VerifyEmail { name: row.name.clone(), path: format!("/developers/verify?token={token}") },
         };
         notices::send(platform, &mut tx, &row.email, None, notice).await?;
     }

@@ -1,5 +1,6 @@
 //! The real binary, driven from outside: killed at the worst moments, fed with bad input, on sources that fail, and by its operator's hand.
 
+mod accounts;
 mod bad_input;
 mod cli;
 mod disk;
@@ -9,8 +10,8 @@ mod kill;
 mod limits;
 mod owner;
 mod provider;
-mod scene;
 mod sandbox;
+mod scene;
 mod secrecy;
 mod sources;
 mod storm;
