@@ -88,7 +88,7 @@ struct PartsPage {
 <form class="filters" method="get" action="/console/applications" role="search">
   {{ form.text("q", "Search") }}{{ form.select("state", "State", self.choices) }}<button class="button">Filter</button>
 </form>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="queue"><table class="table dense">
+<div class="scroll" tabindex="0" role="group" aria-labelledby="queue"><table class="table dense">
 <caption class="hidden" id="queue">Applications by due date</caption>
 <thead><tr><th scope="col">Application</th><th scope="col">Organisation</th><th scope="col">Scopes</th><th scope="col">State</th><th scope="col">Assigned</th><th scope="col">Due</th></tr></thead>
 <tbody>{% for badge in badges %}<tr><th scope="row"><a class="row" href="/console/applications/{{ loop.index }}"><bdi>{{ name }}</bdi></a></th><td><bdi>{{ name }} GmbH</bdi></td><td>Activity, Posts</td><td>{{ badge }}</td><td>Ada</td><td class="nowrap"><span class="late">2 days late</span></td></tr>{% endfor %}</tbody>

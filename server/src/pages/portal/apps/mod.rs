@@ -343,6 +343,15 @@ fn tone(progress: Progress) -> Tone {
     }
 }
 
+/// A title within a sentence: "URL properties" and "Data Portability API" stay, "App details" becomes "app details".
+fn in_sentence(title: &str) -> String {
+    let mut letters = title.chars();
+    match letters.next() {
+        Some(first) if !letters.as_str().contains(char::is_uppercase) => first.to_lowercase().chain(letters).collect(),
+        _ => title.to_owned(),
+    }
+}
+
 fn track(of: &apps::Track, link: (&'static str, String)) -> TrackView {
     let waiting = of.whose == Move::Staff;
     let parts = of.parts.iter().map(|part| {
@@ -359,7 +368,7 @@ fn track(of: &apps::Track, link: (&'static str, String)) -> TrackView {
             title: part.title.into(),
             text: if missing.is_empty() { part.text.clone() } else { missing },
             whose: String::new(),
-            link: (!part.done && !waiting).then(|| (format!("Go to {}", part.title.to_lowercase()), to.clone())),
+            link: (!part.done && !waiting).then(|| (format!("Go to {}", in_sentence(part.title)), to.clone())),
         }
     });
     TrackView {
