@@ -4,6 +4,7 @@ extern crate portward_platform as platform;
 
 mod accounts;
 mod applications;
+mod applications_draft;
 mod access_log;
 mod app_review;
 mod apps;
