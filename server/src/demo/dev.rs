@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::platform::Plan;
-use super::{bar, own_folder, seed};
+use super::{bar, own_folder, portal, seed};
 use crate::config::Config;
 use crate::run::{self, Doors, House};
 use crate::{serve, state};
@@ -91,6 +91,7 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
 
     let own = format!("{}/callback", house.base_url);
     let redirect_uris: Vec<String> = args.redirect_uris.into_iter().chain([own]).collect();
+    let portal = portal::seed(&config, &gateway).await?;
     let cast = seed::demo_people(&gateway, &house.base_url, &plan).await?;
     let app = seed::app(
         &gateway,
@@ -122,8 +123,10 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         "client_secret": app.client_secret,
         "redirect_uris": redirect_uris,
         "people": people.collect::<Vec<_>>(),
-        "staff": [],
-        "developer": {},
+        "staff": portal.staff.iter().map(|member| {
+            json!({ "username": member.email, "password": portal::PASSWORD, "role": member.role })
+        }).collect::<Vec<_>>(),
+        "developer": { "username": portal.developer, "password": portal::PASSWORD },
         "data_dir": folder,
     });
     let stop = serve::asked_to_stop();

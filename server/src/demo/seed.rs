@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use ::platform::{Fault, Platform};
 use ::platform::apps::{self, AppStatus, Details, RedirectUri};
 use ::platform::audit::Actor;
 use ::platform::people::{self, AddError, NewPerson};
+use ::platform::{Fault, Platform};
 use anyhow::Context;
 use archive::catalogue::Catalogue;
 use serde_json::{Value, json};
