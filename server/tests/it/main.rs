@@ -8,6 +8,7 @@ mod download;
 mod http;
 mod kill;
 mod limits;
+mod own_pages;
 mod owner;
 mod provider;
 mod sandbox;

@@ -100,7 +100,8 @@ async fn a_draft_app_makes_the_whole_journey_in_the_sandbox(engine: Engine) {
     let added = portward.add(&tokens.access, &["activity"]).await;
     assert_eq!(added.status, 200, "{}", added.json);
     let request_id = added.request_id();
-    let settled = eventually(60, async || Some(portward.status(&tokens.access, request_id).await).filter(|s| s != "pending")).await;
+    let settled =
+        eventually(60, async || Some(portward.status(&tokens.access, request_id).await).filter(|s| s != "pending")).await;
     assert_eq!(settled.as_deref(), Some("downloading"), "{}", portward.log_of_this_life());
     let again = portward.add(&tokens.access, &["activity", "profile"]).await;
     assert_eq!(again.code(), "scope_not_authorized", "a single scope is spent here too: {}", again.json);
@@ -174,8 +175,10 @@ async fn nothing_of_one_world_works_in_the_other(engine: Engine) {
     let our_code = portward.code(&portward.browser("anna"), scopes).await;
     let theirs = stand.tokens("anna", scopes).await;
     let their_code = stand.code("anna", scopes).await;
-    let (our_request, their_request) =
-        (portward.add(&ours.access, &["activity"]).await.request_id(), portward.add(&theirs.access, &["activity"]).await.request_id());
+    let (our_request, their_request) = (
+        portward.add(&ours.access, &["activity"]).await.request_id(),
+        portward.add(&theirs.access, &["activity"]).await.request_id(),
+    );
     for (token, request) in [(&ours.access, our_request), (&theirs.access, their_request)] {
         let settled = eventually(60, async || Some(portward.status(token, request).await).filter(|s| s != "pending")).await;
         assert_eq!(settled.as_deref(), Some("downloading"));
@@ -224,7 +227,9 @@ async fn nothing_of_one_world_works_in_the_other(engine: Engine) {
     let (key, secret) = (portward.client_key.as_str(), portward.client_secret.as_str());
     let nobody = told(&stand.exchange("sb0000000000000000", "x", &their_code).await);
     assert_eq!(told(&stand.exchange("aw00000000000000", "x", &their_code).await), nobody);
-    for (key, secret) in [(key, stand.secret.as_str()), (stand.key.as_str(), secret), (stand.draft_key.as_str(), stand.secret.as_str())] {
+    for (key, secret) in
+        [(key, stand.secret.as_str()), (stand.key.as_str(), secret), (stand.draft_key.as_str(), stand.secret.as_str())]
+    {
         for code in [&our_code, &their_code] {
             assert_eq!(told(&stand.exchange(key, secret, code).await), nobody, "{key}");
         }
@@ -269,7 +274,10 @@ async fn nothing_of_one_world_works_in_the_other(engine: Engine) {
     assert_eq!(Tokens::of(&stand.exchange(key, secret, &our_code).await).open_id, ours.open_id);
     assert_eq!(Tokens::of(&stand.exchange(&stand.key, &stand.secret, &their_code).await).open_id, theirs.open_id);
     assert_eq!((portward.vault().len(), files(&portward.path("sandbox/vault")).len()), (1, 1));
-    assert_ne!(std::fs::read(portward.path("portward.keys")).unwrap(), std::fs::read(portward.path("sandbox/portward.keys")).unwrap());
+    assert_ne!(
+        std::fs::read(portward.path("portward.keys")).unwrap(),
+        std::fs::read(portward.path("sandbox/portward.keys")).unwrap()
+    );
 }
 
 async fn sign_in_of_one_world_is_unknown_in_the_other(engine: Engine) {
