@@ -14,7 +14,12 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: &[Target] = &[Target { name: "catalogue", run: catalogue }, Target { name: "archive", run: archive }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "catalogue", run: catalogue },
+    Target { name: "archive", run: archive },
+    Target { name: "upload", run: upload },
+    Target { name: "form", run: form },
+];
 
 /// The catalogue file, which an operator writes; its query scanner comes with it.
 pub fn catalogue(bytes: &[u8]) {
@@ -36,6 +41,28 @@ pub fn catalogue(bytes: &[u8]) {
 pub fn archive(bytes: &[u8]) {
     if let Err(error) = archive::read::inspect_reader(Cursor::new(bytes), None) {
         assert!(!error.to_string().is_empty(), "a refusal without a word");
+    }
+}
+
+/// A file that somebody hands in, before anything of it is kept. What is taken has a kind that its purpose takes.
+pub fn upload(bytes: &[u8]) {
+    use platform::uploads::{Kind, Purpose, clean_name, sniff};
+    for purpose in Purpose::ALL {
+        match sniff::sniff(*purpose, &mut Cursor::new(bytes)) {
+            Ok(found) => assert!(purpose.kinds().contains(&found.kind) && found.size == bytes.len() as u64),
+            Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
+        }
+    }
+    let name = clean_name(&String::from_utf8_lossy(bytes), Kind::Pdf);
+    assert!(name.chars().count() <= 150 && name.to_lowercase().ends_with(".pdf"), "{name:?}");
+    assert!(!name.contains(['/', '\\', '\0', '\n', '"']), "{name:?}");
+}
+
+/// An application form's file, which an operator writes.
+pub fn form(bytes: &[u8]) {
+    match platform::forms::parse("form.toml", &String::from_utf8_lossy(bytes), "Clips") {
+        Ok(form) => assert!(form.fields().count() > 0),
+        Err(error) => assert!(!error.to_string().is_empty(), "a refusal without a word"),
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     } else {
         report.line("vault", Ok::<_, anyhow::Error>(format!("{} will be made at first start", folder.display())));
     }
+    let forms = platform::forms::Forms::open(&config.settings().applications, &config.brand.name, &config.folder);
+    report.line("forms", forms.map(|forms| format!("{}, terms {}", forms.current().key(), forms.terms.version)));
     store(&config, "store", None, &mut report).await;
     if let Some(own) = config.of_sandbox()? {
         store(&own, "sandbox", Some(sandbox::SCHEMA), &mut report).await;
@@ -110,7 +112,10 @@ async fn store(config: &Config, what: &'static str, apart: Option<&'static str>,
         Err(fault) => Err(fault.into()),
     };
     report.line(what, told);
-    if current && apart.is_none() && let Ok(mut tx) = db.read().await {
+    if current
+        && apart.is_none()
+        && let Ok(mut tx) = db.read().await
+    {
         let mut after = String::new();
         while let Ok(apps) = platform::apps::list(&mut tx, &after, 100).await {
             let Some(last) = apps.last() else { break };

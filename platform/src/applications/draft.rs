@@ -210,7 +210,9 @@ pub async fn save_draft(
     }
     let form = platform.forms.of(&before.form);
     let held = before.answers();
-    let answers = edited(form, &held, edits)?;
+    let mut edits = edits.clone();
+    own_files(&mut tx, form, &before, &mut edits).await?;
+    let answers = edited(form, &held, &edits)?;
     if answers == held {
         return Ok(before);
     }
@@ -256,6 +258,21 @@ pub(super) async fn describe(
         // An organisation's name is as long as the form lets it be; a draft may hold more.
         let organisation: String = organisation.chars().take(300).collect();
         application.search = search_words(application.application_id, &app, &organisation, &application.email, &families);
+    }
+    Ok(())
+}
+
+/// Only files that were handed in for this app, and for what the question takes, are added: a number can be forged.
+async fn own_files(tx: &mut Tx, form: &Form, application: &Application, edits: &mut Edits) -> Result<(), Fault> {
+    for (name, id) in std::mem::take(&mut edits.add) {
+        let upload = uploads::by_id(tx, id).await?;
+        let field = form.field(&name);
+        let fits = upload.zip(field).is_some_and(|(upload, field)| {
+            upload.app_id == Some(application.app_id) && upload.purpose == field.upload && field.kind == forms::Kind::Upload
+        });
+        if fits {
+            edits.add.push((name, id));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The real binary, driven from outside: killed at the worst moments, fed with bad input, on sources that fail, and by its operator's hand.
 
 mod accounts;
+mod application_form;
+mod apps;
 mod bad_input;
 mod cli;
 mod disk;
@@ -8,9 +10,11 @@ mod download;
 mod http;
 mod kill;
 mod limits;
+mod matrix;
 mod own_pages;
 mod owner;
 mod provider;
+mod review;
 mod sandbox;
 mod scene;
 mod secrecy;
