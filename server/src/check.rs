@@ -5,7 +5,7 @@ use std::path::Path;
 use archive::catalogue::Catalogue;
 use archive::source::Sources;
 use platform::db::SchemaState;
-use platform::{Clock, Random, keys, vault, webhooks};
+use platform::{Clock, Random, keys, properties, vault, webhooks};
 
 use crate::config::Config;
 use crate::{sandbox, serve, state};
@@ -25,6 +25,10 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     report.line(
         "keys",
         keys::Keys::open(&config.key_file(), &random, clock.now()).map(|_| config.key_file().display().to_string()),
+    );
+    report.line(
+        "ownership",
+        properties::Sites::open(&config.settings().ownership).map(|_| "address guard and name servers set".to_owned()),
     );
     report.line("webhooks", webhooks::Outbound::new(&config.settings().webhooks).map(|_| "address guard set".to_owned()));
     providers(&config, clock.now(), &mut report).await;

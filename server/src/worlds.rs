@@ -180,7 +180,8 @@ mod tests {
             let read = call.extensions_mut().remove::<http::AlreadyRead>().unwrap();
             assert_eq!(read.0.unwrap(), body.as_bytes());
         }
-        let call = Request::post("/v2/oauth/revoke").header("authorization", "Basic c2IxOng=").body(Body::from("token=x")).unwrap();
+        let call =
+            Request::post("/v2/oauth/revoke").header("authorization", "Basic c2IxOng=").body(Body::from("token=x")).unwrap();
         assert!(goes_to_sandbox(call).await);
         let huge = Request::post("/v2/oauth/token").body(Body::from(vec![b'a'; api::FORM_LIMIT + 1])).unwrap();
         let (is_sandboxed, mut huge) = choose(huge).await;

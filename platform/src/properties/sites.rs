@@ -24,6 +24,9 @@ const AT_ONCE: usize = 16;
 /// How long one question to a name server waits for its answer.
 const QUESTION: Duration = Duration::from_secs(2);
 
+/// TXT records by domain.
+type Told = Mutex<HashMap<String, Vec<String>>>;
+
 /// What looks at outsiders' sites.
 #[derive(Clone, Debug)]
 pub struct Sites {
@@ -34,7 +37,7 @@ pub struct Sites {
     at_once: Arc<Semaphore>,
     timeout: Duration,
     /// TXT records by domain, for a demonstration that must not ask the network; nothing else answers then.
-    told: Option<Arc<Mutex<HashMap<String, Vec<String>>>>>,
+    told: Option<Arc<Told>>,
 }
 
 impl Sites {

@@ -338,7 +338,7 @@ async fn sign_in_of_one_world_is_unknown_in_the_other(engine: Engine) {
     }
 
     // The sandbox has the pages of people and nothing else.
-    for path in ["/sandbox/developers", "/sandbox/console", "/sandbox/v2/user/info/", "/sandbox/readyz", "/sandboxes"] {
+    for path in ["/sandbox/developers", "/sandbox/console", "/sandbox/v2/user/info/", "/sandbox/readyz", "/sandbox/login/provider", "/sandboxes"] {
         assert_eq!(portward.http.get(portward.url(path)).send().await.expect("an answer").status(), 404, "{path}");
     }
     let ready = portward.http.get(format!("{}/readyz", portward.ops)).send().await.expect("an answer");
