@@ -25,6 +25,8 @@ pub(crate) struct Frame {
     done: Option<String>,
     area: &'static str,
     console: bool,
+    /// Whether they say who is staff.
+    administers: bool,
 }
 
 /// The app that a page is about: its face and the sections of its pages.
@@ -106,7 +108,8 @@ impl Frame {
     /// A page of the console.
     pub(crate) fn staff(state: &State, staff: &Staff) -> Self {
         let roles: Vec<&str> = staff.roles.iter().map(|role| role_words(*role)).collect();
-        Self { console: true, roles: roles.join(", "), ..Self::of(state, &staff.account) }
+        let administers = staff.is(Role::Administrator);
+        Self { console: true, roles: roles.join(", "), administers, ..Self::of(state, &staff.account) }
     }
 
     /// Which entry of the main navigation the page belongs to, by its path after `/developers/` or `/console/`: `apps`,
@@ -152,13 +155,16 @@ impl Frame {
             exact: false,
         };
         if self.console {
-            return vec![
+            let mut items = vec![
                 item("home", "/console", "My work"),
                 item("applications", "/console/applications", "Applications"),
                 item("apps", "/console/apps", "App reviews"),
                 item("tickets", "/console/tickets", "Tickets"),
-                item("staff", "/console/staff", "Staff"),
             ];
+            if self.administers {
+                items.push(item("staff", "/console/staff", "Staff"));
+            }
+            return items;
         }
         let catalogue = item("catalogue", "/developers/catalogue", "Catalogue");
         if self.account.is_none() {
@@ -213,7 +219,7 @@ impl Frame {
     /// A frame of a page that no server shows.
     pub(crate) fn sample(shell: Shell, account: &str, area: &'static str, console: bool) -> Self {
         let roles = if console { "Reviewer, Administrator".to_owned() } else { String::new() };
-        Self { shell, account: Some(account.to_owned()), roles, area, console, ..Self::default() }
+        Self { shell, account: Some(account.to_owned()), roles, area, console, administers: console, ..Self::default() }
     }
 
     /// The same, for a page of an app.
