@@ -11,6 +11,7 @@ mod load;
 mod machine;
 mod measured;
 mod memory;
+mod queue;
 mod report;
 mod stats;
 
@@ -58,6 +59,8 @@ enum Part {
     Memory,
     /// The check call against a bare hyper route.
     Api,
+    /// The queue of applications with 1,000 against 10.
+    Queue,
 }
 
 impl How {
@@ -126,6 +129,9 @@ fn everything(how: &How) -> anyhow::Result<()> {
     }
     if how.wants(Part::Api) {
         report.section(api::measure(how)?);
+    }
+    if how.wants(Part::Queue) {
+        report.section(queue::measure(how)?);
     }
     report.finish(how.out())
 }

@@ -23,6 +23,17 @@ pub struct Person {
     pub size: String,
 }
 
+/// A seeded member of staff.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Staff {
+    /// Address at sign-in.
+    pub username: String,
+    /// Password at sign-in.
+    pub password: String,
+    /// What they may do.
+    pub role: String,
+}
+
 /// The line that `portward dev --json` prints once it is ready.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Info {
@@ -38,6 +49,9 @@ pub struct Info {
     pub redirect_uris: Vec<String>,
     /// Eligible persons first, persons outside the regions last.
     pub people: Vec<Person>,
+    /// One of each role at least.
+    #[serde(default)]
+    pub staff: Vec<Staff>,
     /// Everything is kept here.
     pub data_dir: PathBuf,
 }

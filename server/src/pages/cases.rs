@@ -19,25 +19,13 @@ use super::view::{Moment, safe_url};
 
 /// An application's state. `ours` says who looks: staff, or the applicant.
 pub(crate) fn badge(state: Standing, ours: bool) -> Badge {
-    let tone = match state {
-        Standing::Draft => Tone::Draft,
-        Standing::Submitted | Standing::Triage | Standing::InReview => {
-            if ours {
-                Tone::Action
-            } else {
-                Tone::Waiting
-            }
-        }
-        Standing::NeedsInfo | Standing::Reopened => {
-            if ours {
-                Tone::Waiting
-            } else {
-                Tone::Action
-            }
-        }
-        Standing::Approved | Standing::ApprovedWithConditions => Tone::Good,
-        Standing::Rejected | Standing::Revoked => Tone::Bad,
-        Standing::Withdrawn | Standing::Expired => Tone::Off,
+    let tone = match (state, ours) {
+        (Standing::Draft, _) | (Standing::NeedsInfo | Standing::Reopened, true) => Tone::Draft,
+        (Standing::Submitted | Standing::Triage, true) | (Standing::NeedsInfo | Standing::Reopened, false) => Tone::Action,
+        (Standing::InReview, _) | (Standing::Submitted | Standing::Triage, false) => Tone::Waiting,
+        (Standing::Approved | Standing::ApprovedWithConditions, _) => Tone::Good,
+        (Standing::Rejected | Standing::Revoked, _) => Tone::Bad,
+        (Standing::Withdrawn | Standing::Expired, _) => Tone::Off,
     };
     let words = match (state, ours) {
         (Standing::NeedsInfo, true) => "Applicant asked",
@@ -339,7 +327,7 @@ pub(crate) async fn timeline(
     all: bool,
     ours: bool,
 ) -> Result<Vec<Event>, Fault> {
-    let mut shown = Vec::new();
+    let mut shown: Vec<Event> = Vec::new();
     for event in events.iter().rev().filter(|event| all || event.visible) {
         let (title, mut tone) = said(event.kind, ours);
         if event.to_state == Some(Standing::Rejected) {
@@ -349,11 +337,19 @@ pub(crate) async fn timeline(
             Some(state) => state.words().to_owned(),
             None => title.to_owned(),
         };
+        let who = names.actor(tx, &event.actor, ours).await?;
+        // Evidence is recorded in one go: one line for all of it.
+        if event.kind == Happened::Evidence
+            && let Some(last) = shown.last_mut().filter(|last| last.title == title && last.who == who)
+        {
+            last.text = format!("{}, {}", event.text.replace('_', " "), last.text);
+            continue;
+        }
         shown.push(Event {
             at: Moment::minute(moment(event.at)),
             title,
-            who: names.actor(tx, &event.actor, ours).await?,
-            text: event.text.clone(),
+            who,
+            text: if event.kind == Happened::Evidence { event.text.replace('_', " ") } else { event.text.clone() },
             tone,
             link: None,
         });
