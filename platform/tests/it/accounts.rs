@@ -90,7 +90,7 @@ impl Desk {
     async fn enrol(&self, account: &Account) -> (Vec<u8>, Vec<String>) {
         accounts::begin_second_factor(&self.platform, account).await.unwrap();
         let enrolment = accounts::enrolment(&self.platform, account, "Clips").await.unwrap().unwrap();
-        let secret = Secret::try_from_base32(&enrolment.secret.replace(' ', "")).unwrap().as_bytes().to_vec();
+        let secret = Secret::try_from_base32(enrolment.secret.replace(' ', "")).unwrap().as_bytes().to_vec();
         let code = self.code_of(&secret);
         let codes = accounts::confirm_second_factor(&self.platform, account, 0, &code).await.unwrap().unwrap();
         (secret, codes)
@@ -514,7 +514,7 @@ db_test! {
         assert!(!complete().await);
         accounts::begin_second_factor(&w.platform, &rita).await.unwrap();
         let enrolment = accounts::enrolment(&w.platform, &rita, "Clips").await.unwrap().unwrap();
-        let secret = Secret::try_from_base32(&enrolment.secret.replace(' ', "")).unwrap().as_bytes().to_vec();
+        let secret = Secret::try_from_base32(enrolment.secret.replace(' ', "")).unwrap().as_bytes().to_vec();
         let session = accounts::of_session(&w.platform, AccountKind::Staff, &token).await.unwrap().unwrap().1.session_id;
         accounts::confirm_second_factor(&w.platform, &rita, session, &w.code_of(&secret)).await.unwrap().unwrap();
         assert!(complete().await);
