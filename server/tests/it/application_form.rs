@@ -187,7 +187,7 @@ async fn from_the_first_question_to_the_reference(engine: Engine) {
     let page = stranger.open(&mail.link("/developers/confirm")).await;
     page.must_say("Lantern Labs").must_say("Clipkeeper Two");
     stranger.send(page.form("/developers/confirm")).await.must_say("The address is confirmed");
-    let again = stranger.open(&mail.link("/developers/confirm")).await;
+    let again = stranger.get(&mail.link("/developers/confirm")).await;
     assert_eq!(again.status, 410);
 
     let done = desk.submit(&desk.mara.open(&desk.path("/check")).await).await;
@@ -417,15 +417,15 @@ async fn numbers_of_others_open_nothing(engine: Engine) {
     let upload = own.link("/developers/uploads/");
     let (eve, eves_app, eves) = begin(&desk.scene, "eve@other.example").await;
     for path in ["", "/edit", "/edit/scope", "/check", "/submitted", "/print", "/copy.json"] {
-        assert_eq!(eve.open(&desk.path(path)).await.status, 404, "{path}");
+        assert_eq!(eve.get(&desk.path(path)).await.status, 404, "{path}");
     }
     for path in ["/edit/scope", "/submit", "/withdraw", "/confirm-email"] {
         assert_eq!(eve.post(&desk.path(path), &[("_version", "1"), ("use_case", "eve was here")]).await.status, 404, "{path}");
     }
-    assert_eq!(eve.open(&upload).await.status, 404);
+    assert_eq!(eve.get(&upload).await.status, 404);
     assert_eq!(desk.scene.visitor().open(&upload).await.url.path(), "/developers/login");
-    assert_eq!(desk.mara.open("/developers/uploads/12345").await.status, 404);
-    assert_eq!(desk.mara.open("/developers/uploads/abc").await.status, 404);
+    assert_eq!(desk.mara.get("/developers/uploads/12345").await.status, 404);
+    assert_eq!(desk.mara.get("/developers/uploads/abc").await.status, 404);
 
     // A file of somebody else's cannot be taken into one's own application.
     let id = upload.rsplit('/').next().unwrap();
@@ -434,7 +434,7 @@ async fn numbers_of_others_open_nothing(engine: Engine) {
     let form = eve.open(&format!("/developers/applications/{eves}/edit/scope")).await.form("/edit/scope");
     eve.send(form.forge("mockups", id)).await;
     eve.open(&format!("/developers/applications/{eves}/edit/scope")).await.must_not_say("mockups.pdf");
-    assert_eq!(eve.open(&format!("/developers/apps/{}/scopes", desk.app)).await.status, 404);
+    assert_eq!(eve.get(&format!("/developers/apps/{}/scopes", desk.app)).await.status, 404);
     assert_ne!(eves_app, desk.app);
 
     // What is handed out is an attachment that nothing opens by itself.
@@ -491,7 +491,7 @@ async fn operators_choose_the_form_and_hear_what_is_wrong_with_theirs() {
     let scene = Scene::with(Engine::Sqlite, "[applications]\nform = \"full\"\nterms = { version = \"7\" }\n");
     let (visitor, _, application) = begin(&scene, "mara@lantern.example").await;
     let page = visitor.open(&format!("/developers/applications/{application}/edit")).await;
-    page.must_say("0 of 12 steps completed").must_say("Compliance history");
+    page.must_say("0 of 10 steps completed").must_say("Compliance history");
     let step = visitor.open(&format!("/developers/applications/{application}/edit/purpose")).await;
     step.must_say("Only if the answer to “Is the data used to train models?” is “Yes”");
     visitor.open("/developers/terms").await.must_say("version 7");

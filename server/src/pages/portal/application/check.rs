@@ -9,7 +9,7 @@ use platform::applications::submit::{self, Declarations, MachineFinding, SubmitE
 use platform::applications::{self, Application, advice, copy, draft};
 use platform::forms::Finding;
 
-use super::{OfApplication, due, faults, path, query, step_path};
+use super::{OfApplication, due, faults, path, query, read, step_path};
 use crate::api::Params;
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, OfApp, act, see};
@@ -251,7 +251,12 @@ async fn send(
     match submit::submit(platform, account, application.application_id, version, &declarations, seen.clone()).await {
         // A second press of the button, or a colleague's: it is one submission.
         Ok(_) | Err(SubmitError::Already(_)) => redirect(&done),
-        Err(SubmitError::Stale(_)) => redirect(&format!("{}/check?done=changed", path(&application))),
+        Err(SubmitError::Stale(_)) => match read(&state, application.application_id).await {
+            // Overtaken by the other press, in the very same moment.
+            Ok(Some(now)) if !now.state.can_be_written() => redirect(&done),
+            Ok(_) => redirect(&format!("{}/check?done=changed", path(&application))),
+            Err(fault) => page.fault(&fault),
+        },
         Err(SubmitError::NotNow(_)) => redirect(&path(&application)),
         Err(SubmitError::Unknown) => page.problem(StatusCode::NOT_FOUND),
         Err(SubmitError::Findings(wrong)) => {

@@ -129,12 +129,20 @@ fn progress(application: &Application, step: &Step, wrong: &[Finding]) -> Badge 
     for finding in wrong.iter().filter(|finding| step.fields.iter().any(|field| field.name == finding.field)) {
         if missing(&finding.field) { open = true } else { bad = true }
     }
+    if !begun && is_optional(step) {
+        return Badge::new(Tone::Off, "Optional");
+    }
     match (bad, open) {
         (true, _) => Badge::new(Tone::Bad, "Has problems"),
         (false, true) if begun => Badge::new(Tone::Draft, "In progress"),
         (false, true) => Badge::new(Tone::Off, "Not started"),
         (false, false) => Badge::new(Tone::Good, "Completed"),
     }
+}
+
+/// Whether nothing in a step has to be answered.
+fn is_optional(step: &Step) -> bool {
+    step.fields.iter().all(|field| !field.required)
 }
 
 /// The step after one, or none after the last.

@@ -10,7 +10,7 @@ use platform::applications::decide::Verdict;
 use platform::applications::{self, Application, State as Stage, draft};
 use platform::forms::Finding;
 
-use super::{OfApplication, badge, due, faults, minute, path, progress, query, step_path};
+use super::{OfApplication, badge, due, faults, is_optional, minute, path, progress, query, step_path};
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, OfApp, see};
 use crate::pages::frame::Frame;
@@ -177,7 +177,8 @@ async fn tasks(state: &State, of: &OfApp, application: Application, shell: Frame
     let is_done = |step: &&platform::forms::Step| {
         !in_steps.iter().any(|finding| step.fields.iter().any(|field| field.name == finding.field))
     };
-    let done = form.steps.iter().filter(is_done).count();
+    let needed = || form.steps.iter().filter(|step| !is_optional(step));
+    let (done, count) = (needed().filter(is_done).count(), needed().count());
     list.push(Task {
         title: "Check your answers and submit".into(),
         path: Some(format!("{}/check", path(&application))),
@@ -213,7 +214,7 @@ async fn tasks(state: &State, of: &OfApp, application: Application, shell: Frame
         reopened,
         tasks: Tasks(list),
         done,
-        count: form.steps.len(),
+        count,
         unconfirmed: if confirmed { String::new() } else { email },
         earlier: earlier.0,
         earlier_path: earlier.1,
