@@ -88,7 +88,7 @@ impl Synthetic {
 
     /// Where they live, and what that means.
     pub(crate) fn region_words(&self) -> String {
-        if self.eligible { self.region.to_owned() } else { format!("{}, where data cannot be asked for", self.region) }
+        if self.eligible { self.region.to_owned() } else { format!("{}, not served", self.region) }
     }
 }
 

@@ -175,7 +175,7 @@ pub(crate) struct SandboxPerson {
     pub name: String,
     /// How much there is of them, in words: "heavy, 20,000 rows".
     pub size: String,
-    /// Where they live, and what that means: "DE", "US, where data cannot be asked for".
+    /// Where they live, and what that means: "DE", "US, not served".
     pub region: String,
 }
 

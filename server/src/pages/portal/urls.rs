@@ -127,7 +127,7 @@ async fn answer(
             Some(match property.found() {
                 None => Notice::status(format!("{} is proved to be yours.", property.value)),
                 Some(_) => Notice::danger(format!("{} could not be verified.", property.value))
-                    .text("What was found stands beside it, with what to do."),
+                    .text("Why, and what to do about it, is told at its entry below."),
             })
         } else if asked.added == Some(property.property_id) {
             Some(Notice::status(format!("{} is added. Now put the proof there, then press Verify.", property.value)))
@@ -238,7 +238,7 @@ fn words(found: &Found, property: &Property) -> Notice {
         ),
         Problem::NoConnection => (
             "There was no connection.".into(),
-            "Check that the server runs and that its certificate is valid for this name.".into(),
+            "Check that the name of the host is right, that the server runs, and that its certificate is valid for this name.".into(),
         ),
     };
     Notice::warn(title).text(cure)
