@@ -134,6 +134,11 @@ need_browser() {
   need "chromium" "command -v chromium" chromium fonts-dejavu-core
 }
 
+need_portal() {
+  need "openssl" "command -v openssl" openssl
+  need "unzip" "command -v unzip" unzip
+}
+
 need_archives() {
   need "python3" "command -v python3" python3
   need "unzip" "command -v unzip" unzip
