@@ -47,6 +47,8 @@ pub struct Part {
     pub title: &'static str,
     /// Whether it is done.
     pub done: bool,
+    /// Whether something else has to be done before it.
+    pub later: bool,
     /// What is to be said of it.
     pub text: String,
     /// What is missing or wrong, with the page and field where it is mended.
@@ -134,7 +136,7 @@ async fn of_review(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
                 (flaw.clone(), to)
             })
             .collect();
-        Part { title, done: missing.is_empty(), text: text.to_owned(), missing, link: format!("{base}/{link}") }
+        Part { title, done: missing.is_empty(), later: false, text: text.to_owned(), missing, link: format!("{base}/{link}") }
     };
     let platform_field = |flaw: &Flaw| {
         flaw.field == "platforms" || ["web-", "desktop-", "android-", "ios-"].iter().any(|start| flaw.field.starts_with(start))
@@ -232,14 +234,23 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Re
     let product = copy.details.has(Product::Portability) || app.products.split(',').any(|name| name == Product::Portability.as_str());
     let applied = newest.as_ref().is_some_and(|application| application.state != State::Draft) || !approved.is_empty();
     let scopes_page = format!("{base}/scopes");
-    let part = |title, done, text: String, link: &str| Part { title, done, text, missing: Vec::new(), link: link.to_owned() };
+    let part = |title, done, later, text: String, link: &str| {
+        Part { title, done, later, text, missing: Vec::new(), link: link.to_owned() }
+    };
     let form = newest.as_ref().map_or_else(|| scopes_page.clone(), page);
     let parts = vec![
-        part("Data Portability API", product, "The product is added to the app.".into(), &format!("{base}/products")),
-        part("Application form", applied, "Which data, why, and how it is protected. It can be sent while the app is a draft.".into(), &form),
+        part("Data Portability API", product, false, "The product is added to the app.".into(), &format!("{base}/products")),
+        part(
+            "Application form",
+            applied,
+            !product,
+            "Which data, why, and how it is protected. It can be sent while the app is a draft.".into(),
+            &form,
+        ),
         part(
             "Approved scopes",
             !approved.is_empty(),
+            true,
             match approved.len() {
                 0 => "None yet.".into(),
                 1 => "One pair of scopes is approved.".into(),
@@ -247,7 +258,13 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Re
             },
             &scopes_page,
         ),
-        part("Scopes switched on", on, "You choose which of the approved scopes the app uses.".into(), &scopes_page),
+        part(
+            "Scopes switched on",
+            on,
+            approved.is_empty(),
+            "You choose which of the approved scopes the app uses.".into(),
+            &scopes_page,
+        ),
     ];
     let step = |words: &str, to: &str| Some((words.to_owned(), to.to_owned()));
     let apply = step("View scopes, and apply for those that you need", &scopes_page);

@@ -243,7 +243,7 @@ impl AppDetails {
             flaws.note("web-url", needed(&self.web.url, "Give the address of the official website.").and_then(site));
         }
         if self.runs_on(PlatformKind::Desktop) {
-            flaws.note("desktop-url", needed(&self.desktop.url, "Give the address of the official website.").and_then(site));
+            flaws.note("desktop-url", needed(&self.desktop.url, "Give the address of the desktop app's website.").and_then(site));
         }
         if self.runs_on(PlatformKind::Android) {
             flaws.note("android-package", needed(&self.android.package, "Give the package name.").and_then(package));

@@ -12,7 +12,7 @@ use crate::audit::Entry;
 use crate::clock::Millis;
 use crate::db::Tx;
 use crate::notices::{self, Notice};
-use crate::{Fault, Platform, accounts, organisations};
+use crate::{Fault, Platform, accounts, organisations, properties};
 
 pub use super::rows::revisions::Queued;
 
@@ -63,7 +63,7 @@ pub async fn flaws(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
     let mut flaws = copy.details.flaws(platform);
     for (field, address) in copy.details.to_be_owned() {
         if !is_owned(tx, app, address).await? {
-            let text = format!("Prove that {} is yours, under URL properties.", host(address));
+            let text = format!("Prove that {address} is yours, under URL properties.");
             flaws.push(Flaw { field, text });
         }
     }
@@ -80,11 +80,7 @@ pub async fn flaws(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
 
 /// Whether the owner of an app has proved that an address is theirs.
 pub async fn is_owned(tx: &mut Tx, app: &App, address: &str) -> Result<bool, Fault> {
-    crate::properties::covers(tx, app.owner_id, address).await
-}
-
-fn host(address: &str) -> String {
-    url::Url::parse(address).ok().and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_default()
+    properties::covers(tx, app.owner_id, address).await
 }
 
 /// Puts the working copy before staff. After a refusal or a recall that is a copy of what was written then, so that a cure outside of the app, such as

@@ -10,6 +10,7 @@ use crate::apps::RevisionState;
 use crate::audit::Entry;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
+use crate::notices::{self, Notice};
 use crate::organisations::{self, Seat};
 use crate::{Fault, Platform, applications, grants};
 
@@ -83,6 +84,15 @@ pub async fn offer(platform: &Platform, account: &Account, app_id: i64, organisa
         now + platform.settings.apps.transfer_lives.0,
     )?;
     let transfer = of_app(&mut tx, app_id, now).await?.ok_or(TransferError::Unknown)?;
+    for member in organisations::members(&mut tx, organisation_id).await?.into_iter().filter(|member| member.role.leads()) {
+        let told = Notice::TransferOffered {
+            app: app.name.clone(),
+            organisation: transfer.organisation.clone(),
+            by: account.name.clone(),
+            path: format!("/developers/organisations/{organisation_id}"),
+        };
+        notices::send(platform, &mut tx, &member.email, Some(app_id), told).await?;
+    }
     write(platform, &mut tx, account, "app.transfer_offered", app_id, organisation_id).await?;
     tx.commit().await?;
     Ok(transfer)

@@ -66,6 +66,8 @@ notices! {
     WelcomeStaff = "welcome_staff" { name: String, path: String },
     /// To a developer: join an organisation.
     Invitation = "invitation" { organisation: String, by: String, role: String, path: String },
+    /// To owner and admins of an organisation: an app is offered to them.
+    TransferOffered = "transfer_offered" { app: String, organisation: String, by: String, path: String },
     /// An app went to review.
     AppSubmitted = "app_submitted" { app: String, due: String },
     /// An app was decided about.

@@ -32,6 +32,12 @@ pub fn sample(kind: Kind) -> Notice {
             role: "app manager".into(),
             path: path("/developers/invitations"),
         },
+        Kind::TransferOffered => Notice::TransferOffered {
+            app,
+            organisation: "Lantern Labs".into(),
+            by: name(),
+            path: path("/developers/organisations/4761931576280550"),
+        },
         Kind::AppSubmitted => Notice::AppSubmitted { app, due: due() },
         Kind::AppDecided => Notice::AppDecided {
             app,

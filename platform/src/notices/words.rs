@@ -146,6 +146,11 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .open("See the invitation", path)
             .say(format!("It can be accepted for {}. If you do not want to join, decline it or do nothing.", span(lives(Purpose::Invitation))))
             .done(format!("Join {}", line(organisation)), ACCOUNT),
+        Notice::TransferOffered { app, organisation, by, path } => new()
+            .say(format!("{} offers the app {} to the organisation {} at {brand}.", name(by), name(app), name(organisation)))
+            .say("Its owner or an admin can accept it. Scopes that were approved for the app end then: your organisation applies for them anew.")
+            .open("See the offer", path)
+            .done(format!("{} is offered to {}", line(app), line(organisation)), ACCOUNT),
         Notice::AppSubmitted { app, due } => new()
             .say(format!("The app {} was submitted for review.", name(app)))
             .facts([("A decision is due by", line(due))])

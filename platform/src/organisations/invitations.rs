@@ -130,7 +130,7 @@ pub async fn invite(
     rows::insert_invitation(&mut tx, &new, now).await?;
     if let Some(known) = known {
         let organisation = super::by_id(&mut tx, organisation_id).await?.ok_or(Refusal::Unknown)?;
-        let role = app.map_or_else(|| "Admin".to_owned(), |app| format!("App manager of {}", app.name));
+        let role = app.map_or_else(|| "admin".to_owned(), |app| format!("app manager of {}", app.name));
         let told = Notice::Invitation {
             organisation: organisation.name,
             by: account.name.clone(),

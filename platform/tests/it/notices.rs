@@ -77,6 +77,7 @@ snapshots! {
     password_changed: PasswordChanged,
     welcome_staff: WelcomeStaff,
     invitation: Invitation,
+    transfer_offered: TransferOffered,
     app_submitted: AppSubmitted,
     app_decided: AppDecided,
     confirm_contact: ConfirmContact,

@@ -128,11 +128,11 @@ async fn queue(With(state): With<State>, id: CallId, staff: Staff, request: Requ
         let after = after.map(|key| format!("&after={key}")).unwrap_or_default();
         format!("/console/apps?view={view}&q={}{after}", escaped(&words))
     };
-    let key = |line: &Queued| line.due_at.filter(|_| view != "decided").or(line.decided_at).map(|at| format!("{}.{}", at.0, line.revision_id));
-    let pager = Pager {
-        newer: after.map(|_| here(None)),
-        older: lines.last().filter(|_| more).and_then(key).map(|key| here(Some(key))),
+    let key = |line: &Queued| {
+        line.due_at.filter(|_| view != "decided").or(line.decided_at).map(|at| format!("{}.{}", at.0, line.revision_id))
     };
+    let pager =
+        Pager { newer: after.map(|_| here(None)), older: lines.last().filter(|_| more).and_then(key).map(|key| here(Some(key))) };
     let tabs = VIEWS.iter().map(|(word, label)| Tab {
         label: (*label).to_owned(),
         path: format!("/console/apps{}", if word.is_empty() { String::new() } else { format!("?view={word}") }),
@@ -150,7 +150,11 @@ async fn queue(With(state): With<State>, id: CallId, staff: Staff, request: Requ
         pager,
         empty: Empty {
             title: if words.is_empty() { "Nothing here".into() } else { "Nothing found".into() },
-            text: if words.is_empty() { "Apps that developers submit stand here, by the day they are due.".into() } else { String::new() },
+            text: if words.is_empty() {
+                "Apps that developers submit stand here, by the day they are due.".into()
+            } else {
+                String::new()
+            },
             link: None,
         },
         form,
@@ -191,7 +195,6 @@ struct ReviewPage {
     app_badge: Badge,
     number: i32,
     version: i64,
-    in_review: bool,
     can_decide: bool,
     app_id: Copy,
     client_key: Copy,
@@ -363,7 +366,6 @@ async fn told(
         app_badge: app_badge(app.status),
         number: revision.number,
         version: revision.version,
-        in_review,
         can_decide: in_review && staff.is(Role::Reviewer),
         app_id: Copy::line("App ID", app.app_id.to_string()),
         client_key: Copy::line("Client key", app.client_key.clone()),
@@ -395,7 +397,9 @@ async fn told(
             .collect(),
         approved_scopes: approved.iter().map(|approval| approval.family.as_str()).collect::<Vec<_>>().join(", "),
         reasons: revision.reasons.0.iter().map(in_full).collect(),
-        history: Timeline(all.iter().filter(|other| other.submitted_at.is_some()).map(|other| event(other, revision_id, &name)).collect()),
+        history: Timeline(
+            all.iter().filter(|other| other.submitted_at.is_some()).map(|other| event(other, revision_id, &name)).collect(),
+        ),
         codes: std::iter::once(Choice::new("", "None"))
             .chain(codes::CODES.iter().map(|code| Choice::new(code.code, format!("{}: {}", code.code, code.title))))
             .collect(),
@@ -520,7 +524,9 @@ async fn decide(With(state): With<State>, id: CallId, staff: Staff, Path(revisio
         Err(DecideError::Moved(now)) => {
             let words = match now.state {
                 RevisionState::Approved => "Somebody has approved it meanwhile. What you chose was not taken.",
-                RevisionState::NotApproved => "Somebody has refused it meanwhile, for the reasons below. What you chose was not taken.",
+                RevisionState::NotApproved => {
+                    "Somebody has refused it meanwhile, for the reasons below. What you chose was not taken."
+                }
                 RevisionState::Recalled => "The developer has recalled it meanwhile. What you chose was not taken.",
                 _ => "It was changed meanwhile. Look at it as it is now, and decide again.",
             };

@@ -498,8 +498,11 @@ async fn take(With(state): With<State>, id: CallId, developer: Developer, of: Of
     ended(&state, &page, &developer, &of, taken, Form::new(), "").await
 }
 
-async fn leave(With(state): With<State>, id: CallId, developer: Developer, of: OfOrganisation) -> Response {
+async fn leave(With(state): With<State>, id: CallId, developer: Developer, of: OfOrganisation, request: Request) -> Response {
     let page = Page::new(&state, &id);
+    if let Err(answer) = posted(&page, request).await {
+        return *answer;
+    }
     match organisations::leave(&state.platform, &developer.account, of.organisation.organisation_id).await {
         Ok(()) => redirect("/developers/organisations?done=left"),
         refused => ended(&state, &page, &developer, &of, refused.map(|()| "left"), Form::new(), "").await,

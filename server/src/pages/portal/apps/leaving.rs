@@ -90,8 +90,11 @@ async fn offer(With(state): With<State>, id: CallId, developer: Developer, of: O
     }
 }
 
-async fn cancel(With(state): With<State>, id: CallId, developer: Developer, of: OfApp) -> Response {
+async fn cancel(With(state): With<State>, id: CallId, developer: Developer, of: OfApp, request: Request) -> Response {
     let page = Page::new(&state, &id);
+    if let Err(answer) = read_posted(&page, request).await {
+        return *answer;
+    }
     match transfer::cancel(&state.platform, &developer.account, of.app.app_id).await {
         // Accepted, ended or taken back meanwhile: the page says how it stands.
         Ok(()) | Err(TransferError::Unknown | TransferError::State(_)) => {

@@ -355,10 +355,16 @@ fn in_sentence(title: &str) -> String {
 fn track(of: &apps::Track, link: (&'static str, String)) -> TrackView {
     let waiting = of.whose == Move::Staff;
     let parts = of.parts.iter().map(|part| {
-        let missing = part.missing.iter().map(|(flaw, _)| flaw.text.as_str()).collect::<Vec<_>>().join(" ");
+        let missing = match part.missing.as_slice() {
+            [] => String::new(),
+            [(only, _)] => only.text.clone(),
+            [(first, _), rest @ ..] => format!("{} And {} more.", first.text, rest.len()),
+        };
+        let todo = !part.done && !waiting && !part.later;
         let (tone, state) = match (part.done, waiting) {
             (true, _) => (Tone::Good, "Done"),
             (false, true) => (Tone::Waiting, "Waiting"),
+            (false, false) if part.later => (Tone::Off, "Later"),
             (false, false) => (Tone::Action, "To do"),
         };
         let to = part.missing.first().map_or(&part.link, |(_, to)| to);
@@ -368,7 +374,7 @@ fn track(of: &apps::Track, link: (&'static str, String)) -> TrackView {
             title: part.title.into(),
             text: if missing.is_empty() { part.text.clone() } else { missing },
             whose: String::new(),
-            link: (!part.done && !waiting).then(|| (format!("Go to {}", in_sentence(part.title)), to.clone())),
+            link: todo.then(|| (format!("Go to {}", in_sentence(part.title)), to.clone())),
         }
     });
     TrackView {
@@ -424,8 +430,11 @@ async fn overview(With(state): With<State>, id: CallId, developer: Developer, of
     page.show(StatusCode::OK, &told)
 }
 
-async fn begin(With(state): With<State>, id: CallId, developer: Developer, of: OfApp) -> Response {
+async fn begin(With(state): With<State>, id: CallId, developer: Developer, of: OfApp, request: Request) -> Response {
     let page = Page::new(&state, &id);
+    if let Err(answer) = details::read_posted(&page, request).await {
+        return *answer;
+    }
     match apps::begin_revision(&state.platform, &developer.account, of.app.app_id).await {
         Ok(_) => redirect(&format!("{}/details?done=begun", base(&of.app))),
         Err(refusal) => refused(&state, &page, &developer, &of, refusal),

@@ -207,8 +207,11 @@ async fn submit(With(state): With<State>, id: CallId, developer: Developer, of: 
     }
 }
 
-async fn recall(With(state): With<State>, id: CallId, developer: Developer, of: OfApp) -> Response {
+async fn recall(With(state): With<State>, id: CallId, developer: Developer, of: OfApp, request: Request) -> Response {
     let page = Page::new(&state, &id);
+    if let Err(answer) = read_posted(&page, request).await {
+        return *answer;
+    }
     match review::recall(&state.platform, &developer.account, of.app.app_id).await {
         Ok(_) => redirect(&format!("{}/review?done=recalled", base(&of.app))),
         Err(refusal) => refused(&state, &page, &developer, &of, refusal),
