@@ -344,7 +344,7 @@ db_test! {
         let answered = c.answer(&c.ines, &ticket, "First").await.unwrap();
         c.answer(&c.ines, &answered, "Second").await.unwrap();
         c.w().drain().await;
-        let tokens: Vec<String> = c.w().outbox().to("mara@lantern.example").iter().skip(1)
+        let tokens: Vec<String> = c.w().outbox().to("mara@lantern.example").iter()
             .filter_map(|sent| Some(sent.link("/developers/support/answer?token=")?.split_once('=')?.1.to_owned())).collect();
         assert_eq!(tokens.len(), 2);
         assert_ne!(tokens[0], tokens[1], "each answer has its own");

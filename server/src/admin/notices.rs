@@ -46,7 +46,8 @@ pub(super) enum NoticesVerb {
 }
 
 fn kind(word: &str) -> Result<Kind, String> {
-    Kind::parse(word).ok_or_else(|| format!("there is no such mail; {}", super::words(Kind::ALL.iter().map(|kind| kind.as_str()))))
+    Kind::parse(word)
+        .ok_or_else(|| format!("there is no such mail; {}", super::words(Kind::ALL.iter().map(|kind| kind.as_str()))))
 }
 
 /// What can be told without a store; `None` for the rest.
