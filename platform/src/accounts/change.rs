@@ -1,14 +1,25 @@
 //! What an account's holder changes about it. Whoever calls has asked for the password lately.
 
 use super::{Account, AccountKind, Flaw, rows, rules, sign_up};
-use crate::audit::Entry;
+use crate::audit::{self, Entry};
 use crate::db::Tx;
 use crate::links::{self, Purpose};
 use crate::notices::{self, Notice};
 use crate::{Fault, Platform, password};
 
-async fn audit(platform: &Platform, tx: &mut Tx, account: &Account, action: &str) -> Result<(), Fault> {
-    Entry { about: Some(account.account_id), ..Entry::new(account.actor(), action) }
+async fn record(platform: &Platform, tx: &mut Tx, account: &Account, action: &str) -> Result<(), Fault> {
+    record_with(platform, tx, account, action, None).await
+}
+
+/// An entry with what its holder could be known by, kept aside.
+async fn record_with(
+    platform: &Platform,
+    tx: &mut Tx,
+    account: &Account,
+    action: &str,
+    personal: Option<&str>,
+) -> Result<(), Fault> {
+    Entry { personal, about: Some(account.account_id), ..Entry::new(account.actor(), action) }
         .write(tx, &platform.random, platform.now())
         .await
 }
@@ -21,7 +32,7 @@ pub async fn rename(platform: &Platform, account: &Account, name: &str) -> Resul
     };
     let mut tx = platform.db.begin().await?;
     rows::set_name(&mut tx, account.account_id, &name).await?;
-    audit(platform, &mut tx, account, "account.renamed").await?;
+    record(platform, &mut tx, account, "account.renamed").await?;
     tx.commit().await?;
     Ok(Ok(()))
 }
@@ -43,7 +54,7 @@ pub async fn change_password(
         links::end(&mut tx, Purpose::ResetPassword, account.account_id).await?;
         let notice = Notice::PasswordChanged { name: account.name.clone() };
         notices::send(platform, &mut tx, &account.email, Some(account.account_id), notice).await?;
-        audit(platform, &mut tx, account, "account.password_changed").await?;
+        record(platform, &mut tx, account, "account.password_changed").await?;
         tx.commit().await?;
     }
     Ok(Ok(()))
@@ -53,7 +64,7 @@ pub async fn change_password(
 pub async fn set_notify(platform: &Platform, account: &Account, notify: bool) -> Result<(), Fault> {
     let mut tx = platform.db.begin().await?;
     rows::set_notify(&mut tx, account.account_id, notify).await?;
-    audit(platform, &mut tx, account, "account.notify_set").await?;
+    record(platform, &mut tx, account, "account.notify_set").await?;
     tx.commit().await?;
     Ok(())
 }
@@ -83,7 +94,7 @@ pub async fn ask_for_email(platform: &Platform, account: &Account, email: &str) 
         };
         notices::send(platform, &mut tx, &email, Some(account.account_id), notice).await?;
     }
-    audit(platform, &mut tx, account, "account.email_asked").await?;
+    record(platform, &mut tx, account, "account.email_asked").await?;
     tx.commit().await?;
     Ok(Ok(()))
 }
@@ -130,7 +141,7 @@ pub async fn confirm_email(platform: &Platform, account: &Account, token: &str) 
     links::end(&mut tx, Purpose::ResetPassword, account.account_id).await?;
     let notice = Notice::EmailChanged { name: account.name.clone() };
     notices::send(platform, &mut tx, &account.email, Some(account.account_id), notice).await?;
-    audit(platform, &mut tx, account, "account.email_changed").await?;
+    record_with(platform, &mut tx, account, "account.email_changed", Some(&link.email)).await?;
     tx.commit().await?;
     Ok(link.email)
 }
@@ -183,7 +194,8 @@ pub async fn close(platform: &Platform, account: &Account) -> Result<(), CloseEr
     for purpose in [Purpose::ResetPassword, Purpose::ChangeEmail, Purpose::Invitation] {
         links::end(&mut tx, purpose, account_id).await?;
     }
-    audit(platform, &mut tx, account, "account.closed").await?;
+    record(platform, &mut tx, account, "account.closed").await?;
+    audit::erase(&mut tx, account_id).await?;
     tx.commit().await?;
     Ok(())
 }

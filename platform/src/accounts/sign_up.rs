@@ -123,7 +123,8 @@ pub async fn verify(platform: &Platform, token: &str, password: &str) -> Result<
         return Err(VerifyError::Link);
     }
     rows::end_sign_ups(&mut tx, &account.email).await?;
-    Entry { about: Some(account.account_id), ..Entry::new(account.actor(), "account.made") }
+    let personal = Some(account.email.as_str());
+    Entry { about: Some(account.account_id), personal, ..Entry::new(account.actor(), "account.made") }
         .write(&mut tx, &platform.random, now)
         .await?;
     tx.commit().await?;

@@ -59,6 +59,21 @@ async fn audit(platform: &Platform, tx: &mut Tx, actor: Actor, account_id: i64, 
     Entry { about: Some(account_id), detail, ..Entry::new(actor, action) }.write(tx, &platform.random, platform.now()).await
 }
 
+/// The entry about a new account, with whose it is kept aside.
+async fn added(
+    platform: &Platform,
+    tx: &mut Tx,
+    actor: Actor,
+    account: &Account,
+    action: &str,
+    detail: &str,
+) -> Result<(), Fault> {
+    let personal = Some(account.email.as_str());
+    Entry { about: Some(account.account_id), detail, personal, ..Entry::new(actor, action) }
+        .write(tx, &platform.random, platform.now())
+        .await
+}
+
 fn words(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(",")
 }
@@ -105,7 +120,7 @@ pub async fn create_staff(
         return Err(StaffError::Taken);
     }
     rows::set_roles(&mut tx, account.account_id, &new.roles).await?;
-    audit(platform, &mut tx, actor, account.account_id, "staff.added", &words(&new.roles)).await?;
+    added(platform, &mut tx, actor, &account, "staff.added", &words(&new.roles)).await?;
     let path = if has_password { None } else { Some(make_welcome(platform, &mut tx, &account, mail).await?) };
     tx.commit().await?;
     Ok((account, path))
@@ -303,7 +318,7 @@ pub async fn of_provider(
                 return Err(ProviderRefusal::AddressTaken);
             }
             let action = if kind == AccountKind::Staff { "staff.added" } else { "account.made" };
-            audit(platform, &mut tx, Actor::System, account.account_id, action, "").await?;
+            added(platform, &mut tx, Actor::System, &account, action, "").await?;
             account
         }
     };

@@ -385,7 +385,9 @@ db_test! {
         assert!(w.lives_on(&anna, &token).await && w.in_by(&ben.email, PASSWORD).await, "a refusal changes nothing");
         w.execute(format!("delete from members where account_id = {}", ben.account_id)).await;
 
+        assert_eq!(w.texts("select detail from audit_details where detail like '%@%' order by detail").await, [ANNA, "ben@clipkeeper.example"]);
         accounts::close(&w.platform, &anna).await.unwrap();
+        assert_eq!(w.texts("select detail from audit_details where detail like '%@%'").await, ["ben@clipkeeper.example"]);
         assert!(!w.lives_on(&anna, &token).await && !w.in_by(ANNA, PASSWORD).await);
         let gone = w.account(id).await;
         assert_eq!((gone.email.as_str(), gone.name.as_str(), gone.notify), (format!("closed {id}").as_str(), "", false));
