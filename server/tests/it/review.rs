@@ -37,18 +37,18 @@ pub(crate) fn pdf(pages: usize) -> Vec<u8> {
 /// An application that was handed in, by its pages.
 pub(crate) struct Applied {
     /// Its number.
-    pub(crate) id: i64,
+    pub(crate) application: i64,
     /// Its app's.
     pub(crate) app: i64,
 }
 
 impl Applied {
     pub(crate) fn portal(&self) -> String {
-        format!("/developers/applications/{}", self.id)
+        format!("/developers/applications/{}", self.application)
     }
 
     pub(crate) fn console(&self) -> String {
-        format!("/console/applications/{}", self.id)
+        format!("/console/applications/{}", self.application)
     }
 }
 
@@ -65,8 +65,8 @@ pub(crate) async fn apply(scene: &Scene, mara: &Visitor, email: &str, app: &str,
     ok(mara.send(products.tick("products", "portability")).await);
     let scopes_page = mara.open(&format!("/developers/apps/{app}/scopes")).await;
     let begun = ok(mara.send(scopes_page.form("/apply")).await);
-    let id = begun.number_after("/applications/");
-    let applied = Applied { id, app };
+    let application = begun.number_after("/applications/");
+    let applied = Applied { application, app };
     let step = async |name: &str| mara.open(&format!("{}/edit/{name}", applied.portal())).await.form("/edit/");
     let details = step("application").await;
     let details = details.set("applicant_name", "Mara Lindqvist").set("applicant_email", email);
@@ -239,7 +239,7 @@ async fn what_is_internal_stays_inside_and_a_refusal_tells_its_cure() {
     let status = mara.open(&applied.portal()).await;
     status.must_say("LANGUAGE_NOT_ENABLED").must_say("Page 2 is in Dutch.").must_say("What to do").must_say("Apply again").must_say("Open a ticket");
     let again = ok(mara.send(status.form("/apply")).await);
-    assert_ne!(again.number_after("/applications/"), applied.id);
+    assert_ne!(again.number_after("/applications/"), applied.application);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
