@@ -11,10 +11,13 @@ import logging
 import os
 import pathlib
 import re
+import shutil
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -32,6 +35,88 @@ warnings.simplefilter("ignore", UserWarning)
 
 USER, PASSWORD = "portward", "mail-password-9F3kq"
 FAST = {"PORTWARD__JOBS__POLL": "100 ms", "PORTWARD__MAIL__FROM": "Clips <no-reply@clips.example>", "PORTWARD__MAIL__HOST": "127.0.0.1"}
+
+
+CATALOGUE = """
+format = 1
+edition = "2026-01-01"
+document = "data.json"
+
+[subject]
+type = "integer"
+
+[source.shop]
+kind = "sqlite"
+url = "sqlite:shop.db"
+
+[[category]]
+name = "orders"
+scope = "portability.orders"
+title = { en = "Orders" }
+text = { en = "What you ordered" }
+
+[[section]]
+categories = ["orders"]
+path = ["Orders"]
+source = "shop"
+shape = "list"
+empty = "[]"
+owner = "customer"
+query = "select customer from orders where customer = :subject"
+"""
+
+
+class Serve:
+    """`portward serve` on a folder of its own: nothing in it sends mail but what a test asks for."""
+
+    def __init__(self, env):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="portward-mail-"))
+        port, ops = free_port(), free_port()
+        self.base, self.ops = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops}"
+        (self.folder / "catalog.toml").write_text(CATALOGUE)
+        with sqlite3.connect(self.folder / "shop.db") as shop:
+            shop.execute("create table orders (customer integer)")
+        listen = f'[server]\nlisten = "127.0.0.1:{port}"\nops_listen = "127.0.0.1:{ops}"\n[sandbox]\nenabled = false\n'
+        (self.folder / "portward.toml").write_text(listen)
+        self.env = {**os.environ, **env}
+        self.process = None
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            command = [kit.binary(), "serve"]
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if not until(self.ready, 60):
+            self.kill()
+            raise RuntimeError(f"portward serve does not get ready: {self.log()[-2000:]}")
+        return self
+
+    def ready(self):
+        try:
+            return urllib.request.urlopen(f"{self.ops}/readyz", timeout=5).status == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def log(self):
+        return (self.folder / "log").read_text()
+
+    def stored(self):
+        """Everything in the metadata store, as bytes."""
+        return b"".join(path.read_bytes() for path in self.folder.glob("portward.db*"))
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Sink:
@@ -149,8 +234,8 @@ def until(condition, seconds=30):
 
 
 def admin(dev, *args):
-    config = os.path.join(dev.info["data_dir"], "portward.toml")
-    done = subprocess.run([kit.binary(), "admin", "--config", config, "--json", *args], capture_output=True, text=True, timeout=60)
+    command = [kit.binary(), "admin", "--json", *args]
+    done = subprocess.run(command, cwd=dev.folder, env=dev.env, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise RuntimeError(f"admin {args} ended with {done.returncode}: {done.stderr}")
     return json.loads(done.stdout)
@@ -166,7 +251,7 @@ def states(dev):
 
 
 def metric(dev, result):
-    with urllib.request.urlopen(f"{dev.info['ops_url']}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{dev.ops}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     found = re.search(rf'^portward_mails_total\{{result="{result}"\}} (\d+)', text, re.M)
     return int(found[1]) if found else 0
@@ -190,7 +275,7 @@ def people(prefix, count):
 
 def plain(check):
     sink = Sink()
-    with Server(sink) as server, kit.Dev(env=environment(server, tls="none")) as dev:
+    with Server(sink) as server, Serve(environment(server, tls="none")) as dev:
         wanted = people("plain", 12)
         send(dev, *wanted)
         check(until(lambda: len(sink.mails) >= 12), "every mail arrives", len(sink.mails))
@@ -224,7 +309,7 @@ def starttls(check):
     sink = Sink()
     bare = Server(sink).start()
     try:
-        with kit.Dev(env=environment(bare, tls="starttls", ca_file=authority)) as dev:
+        with Serve(environment(bare, tls="starttls", ca_file=authority)) as dev:
             send(dev, *people("tls", 3))
             check(until(lambda: all(row["attempts"] > 0 for row in states(dev).values())), "a server without STARTTLS is tried")
             check.equal(sink.tries["MAIL"], 0, "and given nothing")
@@ -239,7 +324,7 @@ def starttls(check):
     finally:
         bare.stop()
     # Nobody vouches for its certificate.
-    with Server(Sink(), tls_context=context, require_starttls=True) as server, kit.Dev(env=environment(server, tls="starttls")) as dev:
+    with Server(Sink(), tls_context=context, require_starttls=True) as server, Serve(environment(server, tls="starttls")) as dev:
         send(dev, "unknown@people.example")
         check(until(lambda: states(dev)["unknown@people.example"]["attempts"] > 0), "a server with an unknown certificate is tried")
         check.equal(server.sink.tries["MAIL"], 0, "and given nothing")
@@ -252,13 +337,13 @@ def sign_in(check):
     with Server(sink, tls=context, authenticator=sink.authenticator, auth_required=True, auth_require_tls=False) as server:
         folder = pathlib.Path(authority).parent
         (folder / "password").write_text(PASSWORD + "\n")
-        with kit.Dev(env=environment(server, **settings, password_file=str(folder / "password"))) as dev:
+        with Serve(environment(server, **settings, password_file=str(folder / "password"))) as dev:
             send(dev, *people("auth", 3))
             check(until(lambda: len(sink.mails) >= 3), "over TLS with a password from a file, every mail arrives", states(dev))
             check(all(signed for *_, signed in sink.mails), "signed in")
             check(PASSWORD not in dev.log() and PASSWORD.encode() not in dev.stored(), "the password is nowhere")
         sink.passwords, before = {"another"}, len(sink.mails)
-        with kit.Dev(env=environment(server, **settings, password=PASSWORD)) as dev:
+        with Serve(environment(server, **settings, password=PASSWORD)) as dev:
             send(dev, "wrong@people.example")
             check(until(lambda: states(dev)["wrong@people.example"]["attempts"] > 0), "a wrong password is tried")
             row = states(dev)["wrong@people.example"]
@@ -271,7 +356,7 @@ def sign_in(check):
 def away(check):
     sink = Sink()
     server = Server(sink)
-    with kit.Dev(env=environment(server, tls="none")) as dev:
+    with Serve(environment(server, tls="none")) as dev:
         wanted = people("away", 15)
         send(dev, *wanted)
         check(until(lambda: all(row["attempts"] >= 2 for row in states(dev).values())), "a server that is away is tried again and again", states(dev))
@@ -288,7 +373,7 @@ def away(check):
 def later(check):
     """4xx: later, at each step."""
     sink = Sink()
-    with Server(sink) as server, kit.Dev(env=environment(server, tls="none")) as dev:
+    with Server(sink) as server, Serve(environment(server, tls="none")) as dev:
         for step, answer in (("MAIL", "421 4.3.2 not now"), ("RCPT", "450 4.2.1 try later"), ("DATA", "451 4.3.0 try later")):
             sink.trouble = {step: answer}
             to = f"later-{step.lower()}@people.example"
@@ -304,7 +389,7 @@ def later(check):
 def never(check):
     """5xx: never, if it is about the recipient or the mail; if it is about us, the mail waits."""
     sink = Sink()
-    with Server(sink) as server, kit.Dev(env=environment(server, tls="none")) as dev:
+    with Server(sink) as server, Serve(environment(server, tls="none")) as dev:
         sink.trouble = {"RCPT": lambda address: f"550 5.1.1 <{address}>: no such user" if address.startswith("gone") else None}
         send(dev, "gone@people.example", "here@people.example")
         check(until(lambda: states(dev)["gone@people.example"]["state"] == "given up"), "550 for the recipient is for good", states(dev))
@@ -334,7 +419,7 @@ def slow(check):
         return asyncio.sleep(7, "250 OK")
 
     env = {"PORTWARD__JOBS__LEASE": "2 s"}
-    with Server(sink) as server, kit.Dev(env={**environment(server, tls="none", timeout="2 s"), **env}) as dev:
+    with Server(sink) as server, Serve({**environment(server, tls="none", timeout="2 s"), **env}) as dev:
         sink.trouble = {"DATA": linger}
         send(dev, "slow@people.example")
         check(until(lambda: sink.mails), "a server that looks long at a mail gets it")
@@ -342,7 +427,7 @@ def slow(check):
         check.equal(len(sink.mails), 1, "once, although that took longer than the lease")
         check(until(lambda: states(dev)["slow@people.example"]["state"] == "sent"), "and it is sent", states(dev))
     silent = Silent()
-    with kit.Dev(env=environment(silent, tls="none", timeout="1 s")) as dev:
+    with Serve(environment(silent, tls="none", timeout="1 s")) as dev:
         send(dev, *people("silent", 3))
         check(until(lambda: all(row["attempts"] > 0 for row in states(dev).values())), "one that never greets is left after its time", states(dev))
         silent.stop()
@@ -356,7 +441,7 @@ def slow(check):
 def lost(check):
     """The server takes a mail and hangs up before it says so: nobody can know, so it comes again, as the very same."""
     sink = Sink()
-    with Server(sink) as server, kit.Dev(env=environment(server, tls="none")) as dev:
+    with Server(sink) as server, Serve(environment(server, tls="none")) as dev:
         sink.trouble = {"DATA": "299 hang up"}
         send(dev, "lost@people.example")
         check(until(lambda: states(dev)["lost@people.example"]["attempts"] >= 1), "it is tried")
@@ -366,9 +451,27 @@ def lost(check):
         check(len(sink.mails) >= 2 and len(bodies) == 1, "what came twice is the same, byte for byte", len(bodies))
 
 
+def killed(check):
+    """The program is killed while mails wait for a server that is away: they wait for the next start."""
+    sink = Sink()
+    server = Server(sink)
+    with Serve(environment(server, tls="none")) as dev:
+        wanted = people("killed", 5)
+        send(dev, *wanted)
+        check(until(lambda: all(row["attempts"] >= 1 for row in states(dev).values())), "a server that is away is tried")
+        dev.kill()
+        with server:
+            time.sleep(1)
+            check.equal(len(sink.mails), 0, "nobody sends while nobody works")
+            dev.start()
+            check(until(lambda: len(sink.mails) >= 5, 60), "the next start sends every mail", states(dev))
+            time.sleep(2)
+            check.equal(sink.counts(), collections.Counter(wanted), "each once")
+
+
 def main():
     check = kit.Checks("mail")
-    for part in (plain, starttls, sign_in, away, later, never, slow, lost):
+    for part in (plain, starttls, sign_in, away, later, never, slow, lost, killed):
         check.attempt(part.__name__.replace("_", " "), lambda: part(check))
     check.finish()
 

@@ -165,7 +165,9 @@ async fn a_mistake_in_an_application_is_mended_through_a_ticket_or_refused_with_
         let text = page.text();
         text.split("Decision due by").nth(1).map(|rest| rest.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
     };
-    let address = format!("/developers/support/new?topic=Data+Portability+API&application={}", applied.id);
+    let page = applied.portal();
+    let number = page.rsplit('/').next().unwrap();
+    let address = format!("/developers/support/new?topic=Data+Portability+API&application={number}");
     let form = mara.open(&address).await.form("/support/new").set("subject", "Wrong contact").set("text", "Another address.");
     let ticket = ok(mara.send(form).await).number_after("/support/");
 
