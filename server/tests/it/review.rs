@@ -79,8 +79,11 @@ pub(crate) async fn apply(scene: &Scene, mara: &Visitor, email: &str, app: &str,
     ok(mara.send(scope.attach("mockups", "mockups.pdf", "application/pdf", pdf(4))).await);
     ok(mara.send(step("requests").await.set("subject_requests", "People write to privacy@lantern.example.")).await);
     ok(mara.send(step("protection").await.set("data_protection", "Encrypted at rest, deleted after a year.")).await);
-    let link = scene.mails.wait_for(email, "/developers/confirm").await.link("/developers/confirm");
-    ok(mara.send(mara.open(&link).await.form("/developers/confirm")).await);
+    // An address that is the account's own was proved with it.
+    if !scene.mails.to(email).iter().any(|mail| mail.text.contains("/developers/verify")) {
+        let link = scene.mails.wait_for(email, "/developers/confirm").await.link("/developers/confirm");
+        ok(mara.send(mara.open(&link).await.form("/developers/confirm")).await);
+    }
     let check = mara.open(&format!("{}/check", applied.portal())).await.form("/submit");
     let check = ["accurate", "english", "checks", "terms"].iter().fold(check, |form, name| form.tick(name, "yes"));
     ok(mara.send(check).await).must_say("DP-");
