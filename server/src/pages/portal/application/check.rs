@@ -149,6 +149,9 @@ async fn check_page(
             None => remarks.push((field, finding.text.clone())),
         }
     }
+    if !told.tried {
+        problems.extend(remarks.iter().map(|(field, found)| (format!("{found}; it needs a remark"), format!("#{field}"))));
+    }
     let (email, confirmed) = draft::contact(platform, application);
     let mut steps: Vec<(String, Option<String>)> =
         questions.steps.iter().map(|held| (held.title.clone(), Some(step_path(application, &held.name)))).collect();
