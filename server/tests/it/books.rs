@@ -18,7 +18,15 @@ async fn anyone_reads_what_can_be_exported_and_how_it_changed(engine: Engine) {
     let html = String::from_utf8_lossy(&page).into_owned();
     let text = text_of(&html);
     assert_eq!(status, 200);
-    for wanted in ["Your activity", "What you watched", "portability.activity", "Watch History / VideoList", "Link, Title", "2027-01-01", "user.info.stats"] {
+    for wanted in [
+        "Your activity",
+        "What you watched",
+        "portability.activity",
+        "Watch History / VideoList",
+        "Link, Title",
+        "2027-01-01",
+        "user.info.stats",
+    ] {
         assert!(text.contains(wanted), "{wanted} in {text}");
     }
     assert!(!text.contains("user_id"), "hidden columns are nobody's business");
@@ -31,8 +39,11 @@ async fn anyone_reads_what_can_be_exported_and_how_it_changed(engine: Engine) {
     assert_eq!(contents.rows(&["Your Activity", "Watch History", "VideoList"]), 3);
     assert_eq!(contents.rows(&["Direct Message", "Messages", "List"]), 3);
     let mut plain = String::new();
-    std::io::Read::read_to_string(&mut zip::ZipArchive::new(Cursor::new(&sample[..])).expect("a ZIP").by_index(0).expect("a member"), &mut plain)
-        .expect("text");
+    std::io::Read::read_to_string(
+        &mut zip::ZipArchive::new(Cursor::new(&sample[..])).expect("a ZIP").by_index(0).expect("a member"),
+        &mut plain,
+    )
+    .expect("text");
     assert!(plain.contains("Made-up Title 1") && !plain.contains("clips.example") && !plain.contains("message of"), "{plain}");
 
     let (status, kind, feed) = get(&portward, "/developers/catalogue/feed.atom").await;
@@ -57,7 +68,10 @@ async fn anyone_reads_what_can_be_exported_and_how_it_changed(engine: Engine) {
     assert_eq!(get(&portward, "/developers/catalogue/sample/2027-06-01%20%3Cb%3E.zip").await.0, 200);
     let (_, _, feed) = get(&portward, "/developers/catalogue/feed.atom").await;
     let feed = String::from_utf8_lossy(&feed).into_owned();
-    assert!(feed.find("2027-06-01").is_some_and(|new| feed.find("Edition 2027-01-01").is_some_and(|old| new < old)), "newest first: {feed}");
+    assert!(
+        feed.find("2027-06-01").is_some_and(|new| feed.find("Edition 2027-01-01").is_some_and(|old| new < old)),
+        "newest first: {feed}"
+    );
     assert!(!feed.contains("<b>"), "{feed}");
 
     // The same name for something else is noticed.
@@ -120,7 +134,16 @@ async fn anyone_reads_how_applications_are_reviewed(engine: Engine) {
     assert_eq!(page.status(), 200);
     let html = page.text().await.expect("a body");
     let text = text_of(&html);
-    for wanted in ["Usual", "7 working days", "12 working days", "Within 1 working day", "Europe/Dublin", "Friday, 25 December 2099", "SCOPE_NOT_NEEDED", "LANGUAGE_NOT_ENABLED"] {
+    for wanted in [
+        "Usual",
+        "7 working days",
+        "12 working days",
+        "Within 1 working day",
+        "Europe/Dublin",
+        "Friday, 25 December 2099",
+        "SCOPE_NOT_NEEDED",
+        "LANGUAGE_NOT_ENABLED",
+    ] {
         assert!(text.contains(wanted), "{wanted} in {text}");
     }
     assert!(text.contains("Nothing was decided in the last 90 days"), "{text}");

@@ -16,7 +16,8 @@ async fn calls_and_downloads_are_written_down(engine: Engine) {
     let whole = Answer::read(call("download", json!({ "request_id": request_id })).send().await.expect("an answer")).await;
     let part = call("download", json!({ "request_id": request_id })).header("range", "bytes=0-99");
     assert_eq!(Answer::read(part.send().await.expect("an answer")).await.bytes.len(), 100);
-    let unknown = Answer::read(call("check", json!({ "request_id": 4_503_599_627_370_497_i64 })).send().await.expect("an answer")).await;
+    let unknown =
+        Answer::read(call("check", json!({ "request_id": 4_503_599_627_370_497_i64 })).send().await.expect("an answer")).await;
     assert_eq!(unknown.status, 400);
     let info = portward.http.get(format!("{}/v2/user/info/?fields=open_id", portward.base)).bearer_auth(&tokens.access);
     assert_eq!(info.send().await.expect("an answer").status(), 200);
@@ -28,7 +29,8 @@ async fn calls_and_downloads_are_written_down(engine: Engine) {
     // What waits is written at the stop.
     assert_eq!(portward.terminate(Duration::from_secs(20)), Some(0));
 
-    let rows = portward.rows("select call, answer, bytes, request_id, person_id, app_id from access_log order by call, answer").await;
+    let rows =
+        portward.rows("select call, answer, bytes, request_id, person_id, app_id from access_log order by call, answer").await;
     let told: Vec<String> = rows
         .iter()
         .map(|row| format!("{} {} {}", row["call"].as_str().unwrap_or(""), row["answer"].as_str().unwrap_or(""), row["bytes"]))
@@ -104,9 +106,14 @@ async fn the_operator_can_tell_whether_the_audit_is_whole(engine: Engine) {
 
     let listed = portward.admin(&["audit", "list", "--action", "person.", "--personal"]);
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
-    assert_eq!((&listed[0]["action"], &listed[0]["actor"], &listed[0]["personal"]), (&json!("person.added"), &json!("operator"), &json!("anna")));
+    assert_eq!(
+        (&listed[0]["action"], &listed[0]["actor"], &listed[0]["personal"]),
+        (&json!("person.added"), &json!("operator"), &json!("anna"))
+    );
     let person = listed[0]["person"].as_str().expect("a number");
-    assert!(portward.admin(&["audit", "list", "--person", person, "--limit", "2"]).as_array().is_some_and(|rows| rows.len() == 2));
+    assert!(
+        portward.admin(&["audit", "list", "--person", person, "--limit", "2"]).as_array().is_some_and(|rows| rows.len() == 2)
+    );
     assert_eq!(portward.admin(&["audit", "list", "--since", "2099-01-01"]), json!([]));
 
     // An altered, a missing entry, and a chain that is not the one of the log: each is named, and the command fails.
@@ -118,7 +125,10 @@ async fn the_operator_can_tell_whether_the_audit_is_whole(engine: Engine) {
     let told: Value = serde_json::from_slice(&output.stdout).expect("what was found, as JSON");
     let id = portward.number("select audit_id from audit where position = 1").await;
     assert_eq!((&told["findings"], told["found"].as_array().map(Vec::len)), (&json!(1), Some(1)), "{told}");
-    assert!(told["found"][0].as_str().is_some_and(|finding| finding.contains(&id.to_string()) && finding.contains("altered")), "{told}");
+    assert!(
+        told["found"][0].as_str().is_some_and(|finding| finding.contains(&id.to_string()) && finding.contains("altered")),
+        "{told}"
+    );
     assert!(portward.admin_fails(&["audit", "verify", "--head", "1:zz"]).contains("PLACE:VALUE"));
 }
 
