@@ -217,7 +217,16 @@ struct ReviewPage {
     reasons: Vec<platform::notices::Reason>,
     history: Timeline,
     codes: Vec<Choice>,
-    rows: Vec<(String, String)>,
+    rows: Vec<ReasonRow>,
+}
+
+/// Names and labels of the fields of one reason.
+#[derive(Debug)]
+struct ReasonRow {
+    code: String,
+    code_label: String,
+    text: String,
+    text_label: String,
 }
 
 impl ReviewPage {
@@ -403,7 +412,14 @@ async fn told(
         codes: std::iter::once(Choice::new("", "None"))
             .chain(codes::CODES.iter().map(|code| Choice::new(code.code, format!("{}: {}", code.code, code.title))))
             .collect(),
-        rows: (1..=REASONS).map(|row| (format!("code-{row}"), format!("text-{row}"))).collect(),
+        rows: (1..=REASONS)
+            .map(|row| ReasonRow {
+                code: format!("code-{row}"),
+                code_label: format!("Code {row}"),
+                text: format!("text-{row}"),
+                text_label: format!("Text {row}"),
+            })
+            .collect(),
         form,
     }))
 }
