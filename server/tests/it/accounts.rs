@@ -204,7 +204,7 @@ async fn links_of_mails_work_once_and_for_a_time_and_opening_them_spends_nothing
             .into_iter()
             .filter(|mail| mail.text.contains("/developers/reset"))
             .map(|mail| mail.link("/developers/reset"));
-        links.last().filter(|newest| *newest != link)
+        links.collect::<Vec<_>>().pop().filter(|newest| *newest != link)
     });
     let link = link.await.expect("another mail");
     let page = visitor.open(&link).await;
