@@ -5,7 +5,7 @@ use std::path::Path;
 use archive::catalogue::Catalogue;
 use archive::source::Sources;
 use platform::db::SchemaState;
-use platform::{Clock, Random, keys, properties, vault, webhooks};
+use platform::{Clock, Random, keys, notices, properties, vault, webhooks};
 
 use crate::config::Config;
 use crate::{sandbox, serve, state};
@@ -32,6 +32,7 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     );
     report.line("webhooks", webhooks::Outbound::new(&config.settings().webhooks).map(|_| "address guard set".to_owned()));
     providers(&config, clock.now(), &mut report).await;
+    mail(&config, &mut report).await;
     let folder = config.vault_folder();
     if folder.exists() {
         match vault::Vault::folder(&folder) {
@@ -88,6 +89,18 @@ async fn providers(config: &Config, now: platform::Millis, report: &mut Report) 
         let Some(provider) = provider else { continue };
         let told = provider.check(now).await.map(|keys| format!("{realm}: {keys} keys; its callback is {}", provider.callback()));
         report.line("provider", told.map_err(|why| format!("{realm}: {why}")));
+    }
+}
+
+/// Whether the mail server answers and lets us in.
+async fn mail(config: &Config, report: &mut Report) {
+    match notices::Mail::open(&config.mail, &config.folder) {
+        Ok(notices::Mail::Smtp(smtp)) => {
+            let checked = smtp.check().await.map(|()| format!("{smtp} takes mail"));
+            report.line("mail", checked.map_err(anyhow::Error::msg));
+        }
+        Ok(_) => println!("mail            note    mail.host is not set: mails are written into a folder and reach nobody"),
+        Err(fault) => report.line("mail", Err::<String, _>(fault)),
     }
 }
 

@@ -34,6 +34,12 @@ impl std::fmt::Debug for Smtp {
     }
 }
 
+impl std::fmt::Display for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
 /// Where in the talk a step stands.
 #[derive(Clone, Copy)]
 enum Step {
