@@ -246,7 +246,11 @@ impl Config {
             accounts: self.accounts.clone(),
             organisations: self.organisations.clone(),
             apps: self.apps.clone(),
-            review: self.review.clone(),
+            review: {
+                let mut review = self.review.clone();
+                review.canned_texts = review.canned_texts.map(|file| self.path(&file));
+                review
+            },
             webhooks: self.webhooks.clone(),
             ownership: self.ownership.clone(),
             jobs: self.jobs.clone(),

@@ -41,7 +41,6 @@ pub(super) fn acts() -> Vec<Act> {
 pub(super) struct AnswerForm {
     /// Where it is posted.
     pub(super) action: String,
-    pub(super) question_id: i64,
     pub(super) question: String,
     pub(super) asked: Moment,
     pub(super) due: Moment,
@@ -162,7 +161,6 @@ pub(super) async fn form_of(
     }
     Ok(AnswerForm {
         action,
-        question_id: question.question_id,
         question: question.text.clone(),
         asked: cases::day(&state.platform, question.asked_at),
         due: cases::day(&state.platform, question.due_at),
