@@ -165,8 +165,8 @@ fn tokens(sql: &str) -> Vec<String> {
                         if letters.peek() != Some(&letter) {
                             break;
                         }
+                        // Written twice, it is one.
                         letters.next();
-                        text.push(inner);
                     }
                     text.push(inner);
                 }

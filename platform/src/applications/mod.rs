@@ -234,6 +234,9 @@ impl Application {
         if to.is_final() {
             self.ended_at = self.ended_at.or(Some(now));
         }
+        if to != State::Reopened {
+            self.reopened_from = None;
+        }
         self.state = to;
     }
 }
@@ -414,7 +417,6 @@ pub async fn hand_in(
         State::Reopened => {
             let back = before.reopened_from.as_deref().and_then(State::parse).unwrap_or(State::Submitted);
             after.shift(platform, back, now);
-            after.reopened_from = None;
             Happened::Corrected
         }
         _ => return Ok(None),
