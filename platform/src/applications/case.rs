@@ -59,7 +59,9 @@ pub fn missing(recorded: &[EvidenceRow]) -> Vec<Evidence> {
     if !holds(Evidence::Register) && !holds(Evidence::NoRegister) {
         missing.push(Evidence::Register);
     }
-    missing.extend([Evidence::Domain, Evidence::Site, Evidence::Contact, Evidence::Language].into_iter().filter(|kind| !holds(*kind)));
+    missing.extend(
+        [Evidence::Domain, Evidence::Site, Evidence::Contact, Evidence::Language].into_iter().filter(|kind| !holds(*kind)),
+    );
     missing
 }
 
@@ -91,13 +93,8 @@ pub(super) async fn record(tx: &mut Tx, application_id: i64, row: &EvidenceRow) 
 
 /// Takes a piece back. Whether there was one.
 pub(super) async fn forget_evidence(tx: &mut Tx, application_id: i64, kind: Evidence) -> Result<bool, Fault> {
-    let gone = sql!(
-        tx,
-        execute,
-        "delete from application_evidence where application_id = $1 and kind = $2",
-        application_id,
-        kind,
-    )?;
+    let gone =
+        sql!(tx, execute, "delete from application_evidence where application_id = $1 and kind = $2", application_id, kind,)?;
     Ok(gone == 1)
 }
 

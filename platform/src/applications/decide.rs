@@ -183,7 +183,9 @@ async fn may_approve(tx: &mut Tx, application_id: i64) -> Result<(), Refusal> {
     let why = |kind: Evidence| match kind {
         Evidence::Language => "Tick that all of it, pictures and short answers included, is in an enabled language.",
         Evidence::Register => "Record the register entry, or what the organisation is instead.",
-        Evidence::NoRegister | Evidence::Domain | Evidence::Site | Evidence::Contact => "Record this before anything is approved.",
+        Evidence::NoRegister | Evidence::Domain | Evidence::Site | Evidence::Contact => {
+            "Record this before anything is approved."
+        }
     };
     Err(Refusal::Invalid(missing.into_iter().map(|kind| (format!("evidence.{kind}"), why(kind).to_owned())).collect()))
 }
@@ -326,4 +328,3 @@ pub fn end_of_day(platform: &Platform, day: &str) -> Option<i64> {
     let next = day.tomorrow().ok()?.to_zoned(calendar.time_zone).ok()?;
     Some(next.timestamp().as_millisecond() - 1)
 }
-

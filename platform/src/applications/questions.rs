@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::case::{self, Question};
-use super::review::{self, Refusal, change, load, required, tidy};
 use super::draft::describe;
+use super::review::{self, Refusal, change, load, required, tidy};
 use super::submit::{self, MachineFinding};
 use super::{Application, Event, Happened, State, Version, clocks, rows};
 use crate::accounts::Account;
@@ -117,18 +117,15 @@ pub enum By<'a> {
 }
 
 /// The answer: the application returns to the reviewer who asked, the clock goes on, and what changed is kept as a version of its own.
-pub async fn answer(
-    platform: &Platform,
-    by: By<'_>,
-    text: &str,
-    fields: Map<String, Value>,
-) -> Result<Application, Refusal> {
+pub async fn answer(platform: &Platform, by: By<'_>, text: &str, fields: Map<String, Value>) -> Result<Application, Refusal> {
     let text = tidy(text).map_err(|why| Refusal::of("answer", why))?;
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     let question_id = match by {
         // Taken in this transaction: what is refused below leaves the link as it was.
-        By::Link(token) => links::take(platform, &mut tx, Purpose::AnswerQuestion, token).await?.ok_or(Refusal::Unknown)?.about_id,
+        By::Link(token) => {
+            links::take(platform, &mut tx, Purpose::AnswerQuestion, token).await?.ok_or(Refusal::Unknown)?.about_id
+        }
         By::Developer(_, question_id) => question_id,
     };
     let question = case::question(&mut tx, question_id).await?.ok_or(Refusal::Unknown)?;
@@ -173,8 +170,7 @@ pub async fn answer(
     let event = Event { text: &text, visible: true, ..Event::new(after.application_id, actor, Happened::Answered) };
     let after = change(platform, &mut tx, &before, after, event).await?;
     let app = review::app_name(&mut tx, after.app_id).await?;
-    let notice =
-        Notice::QuestionAnswered { app, reference: after.reference(), path: review::console_path(after.application_id) };
+    let notice = Notice::QuestionAnswered { app, reference: after.reference(), path: review::console_path(after.application_id) };
     review::to_reviewer(platform, &mut tx, &after, notice).await?;
     tx.commit().await?;
     Ok(after)

@@ -402,7 +402,12 @@ pub(super) async fn app_name(tx: &mut Tx, app_id: i64) -> Result<String, Fault> 
 }
 
 /// A mail to the address on the form.
-pub(super) async fn to_applicant(platform: &Platform, tx: &mut Tx, application: &Application, notice: Notice) -> Result<(), Fault> {
+pub(super) async fn to_applicant(
+    platform: &Platform,
+    tx: &mut Tx,
+    application: &Application,
+    notice: Notice,
+) -> Result<(), Fault> {
     if application.email.is_empty() {
         return Ok(());
     }
@@ -410,7 +415,12 @@ pub(super) async fn to_applicant(platform: &Platform, tx: &mut Tx, application: 
 }
 
 /// A mail to the reviewer, if there is one.
-pub(super) async fn to_reviewer(platform: &Platform, tx: &mut Tx, application: &Application, notice: Notice) -> Result<(), Fault> {
+pub(super) async fn to_reviewer(
+    platform: &Platform,
+    tx: &mut Tx,
+    application: &Application,
+    notice: Notice,
+) -> Result<(), Fault> {
     let Some(account_id) = application.assigned_to else { return Ok(()) };
     let Some(account) = accounts::by_id(tx, account_id).await?.filter(|account| account.disabled_at.is_none()) else {
         return Ok(());
@@ -435,7 +445,7 @@ pub(super) async fn tell_reviewer(
 pub async fn staff_with(tx: &mut Tx, role: Role) -> Result<Vec<(i64, String, String)>, Fault> {
     Ok(sql!(
         tx,
-        all (i64, String, String),
+        all(i64, String, String),
         "select a.account_id, a.name, a.email
          from accounts a join staff_roles r on r.account_id = a.account_id
          where a.kind = 'staff' and a.disabled_at is null and r.role = $1

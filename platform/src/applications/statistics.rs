@@ -95,7 +95,7 @@ pub async fn read(tx: &mut Tx, since: Millis) -> Result<Statistics, Fault> {
     let count = |state: State| outcomes.get(state.as_str()).copied().unwrap_or(0);
     let (open, stopped) = sql!(
         tx,
-        one (i64, i64),
+        one(i64, i64),
         "select count(case when stopped_at is null then 1 end), count(stopped_at)
          from applications
          where ended_at is null and due_at is not null",

@@ -86,11 +86,7 @@ impl Review {
 
     /// Which days are worked.
     pub fn calendar(&self) -> Calendar {
-        Calendar {
-            time_zone: self.time_zone.0.clone(),
-            weekend: self.weekend.0.clone(),
-            holidays: self.holidays.0.clone(),
-        }
+        Calendar { time_zone: self.time_zone.0.clone(), weekend: self.weekend.0.clone(), holidays: self.holidays.0.clone() }
     }
 
     /// What types cannot say.
@@ -115,9 +111,9 @@ pub struct Zone(pub TimeZone);
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        TimeZone::get(&name)
-            .map(Self)
-            .map_err(|_| de::Error::custom(format!("{name:?} is not a time zone: write one such as \"Europe/Dublin\" or \"UTC\"")))
+        TimeZone::get(&name).map(Self).map_err(|_| {
+            de::Error::custom(format!("{name:?} is not a time zone: write one such as \"Europe/Dublin\" or \"UTC\""))
+        })
     }
 }
 

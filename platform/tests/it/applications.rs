@@ -74,9 +74,8 @@ impl Desk {
     /// An application that the first reviewer has, with all evidence.
     pub(crate) async fn ready(&self, scopes: &[&str]) -> Application {
         let application = self.applied(scopes).await;
-        let application = review::take(&self.w.platform, &self.reviewers[0], application.application_id, application.version)
-            .await
-            .unwrap();
+        let application =
+            review::take(&self.w.platform, &self.reviewers[0], application.application_id, application.version).await.unwrap();
         self.record_all(&application).await;
         application
     }

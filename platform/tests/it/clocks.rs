@@ -20,23 +20,61 @@ use crate::support::{DAY, Engine, HOUR, World, postgres_is_there, runtime};
 /// What may happen. Numbers choose among what is there, wrapping around.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Begin { app: usize, sensitive: bool },
+    Begin {
+        app: usize,
+        sensitive: bool,
+    },
     HandIn(usize),
-    Triage { by: usize, which: usize },
-    Take { by: usize, which: usize },
-    Assign { by: usize, to: usize, which: usize },
-    Ask { by: usize, which: usize },
-    Answer { which: usize, change: bool },
-    Reopen { by: usize, which: usize },
+    Triage {
+        by: usize,
+        which: usize,
+    },
+    Take {
+        by: usize,
+        which: usize,
+    },
+    Assign {
+        by: usize,
+        to: usize,
+        which: usize,
+    },
+    Ask {
+        by: usize,
+        which: usize,
+    },
+    Answer {
+        which: usize,
+        change: bool,
+    },
+    Reopen {
+        by: usize,
+        which: usize,
+    },
     Withdraw(usize),
-    Record { by: usize, which: usize },
-    Conflict { by: usize, which: usize },
-    Decide { by: usize, which: usize, verdict: usize },
-    Revoke { by: usize, which: usize },
+    Record {
+        by: usize,
+        which: usize,
+    },
+    Conflict {
+        by: usize,
+        which: usize,
+    },
+    Decide {
+        by: usize,
+        which: usize,
+        verdict: usize,
+    },
+    Revoke {
+        by: usize,
+        which: usize,
+    },
     Pass(Duration),
     Keep,
     /// With the version of before: nothing may change.
-    Stale { by: usize, which: usize },
+    Stale {
+        by: usize,
+        which: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -181,7 +219,10 @@ impl Walk {
                         let due_at = (platform.now() + 30 * DAY).0;
                         let verdict = match verdict {
                             0 => Verdict::Approve,
-                            1 => Verdict::Conditions { text: "Soon.".into(), due_at: due_at - due_at % 86_400_000_000 + 86_400_000_000 },
+                            1 => Verdict::Conditions {
+                                text: "Soon.".into(),
+                                due_at: due_at - due_at % 86_400_000_000 + 86_400_000_000,
+                            },
                             _ => Verdict::Refuse { code: "CTA_MISSING".into(), text: String::new() },
                         };
                         let outcomes: Vec<Outcome> = applications::asked_families(&a.answers())
@@ -206,7 +247,11 @@ impl Walk {
         for id in &self.made {
             let a = applications::by_id(&mut tx, *id).await.unwrap().unwrap();
             prop_assert_eq!(a.ended_at.is_some(), a.state.is_final());
-            prop_assert_eq!(a.stopped_at.is_some(), a.state.waits_for_applicant(), "the reviewer's clock runs while the applicant has the move");
+            prop_assert_eq!(
+                a.stopped_at.is_some(),
+                a.state.waits_for_applicant(),
+                "the reviewer's clock runs while the applicant has the move"
+            );
             prop_assert_eq!(a.answer_due_at.is_some(), a.state.waits_for_applicant());
             prop_assert_eq!(a.reopened_from.is_some(), a.state == State::Reopened);
             let events = rows::events(&mut tx, *id).await.unwrap();

@@ -29,7 +29,9 @@ pub(crate) fn pdf(pages: usize) -> Vec<u8> {
         bytes.extend(format!("{number} 0 obj\n{object}\nendobj\n").bytes());
     }
     let (start, size) = (bytes.len(), objects.len() + 1);
-    let end = format!("xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n");
+    let end = format!(
+        "xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+    );
     bytes.extend(end.bytes());
     bytes
 }
@@ -72,7 +74,8 @@ pub(crate) async fn apply(scene: &Scene, mara: &Visitor, email: &str, app: &str,
     let details = details.set("applicant_name", "Mara Lindqvist").set("applicant_email", email);
     let details = details.set("organization_name", "Lantern Labs").set("organization_website", "https://lantern.example/");
     ok(mara.send(details).await);
-    let mut scope = step("scope").await.set("use_case", "People keep albums of the clips they watched. The third screen shows them.");
+    let mut scope =
+        step("scope").await.set("use_case", "People keep albums of the clips they watched. The third screen shows them.");
     for name in scopes {
         scope = scope.tick("scopes", name);
     }
@@ -132,7 +135,8 @@ async fn a_question_is_answered_by_its_link_without_an_account_and_the_decision_
     let refused = rita.send(ask.clone()).await;
     assert_eq!(refused.status, 400);
     refused.must_say("Write something here");
-    ok(rita.send(ask.set("question", "Which screen <b>shows</b> it?").tick("fields", "use_case")).await).must_say("The clock stands");
+    ok(rita.send(ask.set("question", "Which screen <b>shows</b> it?").tick("fields", "use_case")).await)
+        .must_say("The clock stands");
 
     mara.open(&applied.portal()).await.must_say("Your move").must_say("Which screen <b>shows</b> it?");
     let link = scene.mails.wait_for(MARA, "/developers/answer").await.link("/developers/answer");
@@ -150,7 +154,11 @@ async fn a_question_is_answered_by_its_link_without_an_account_and_the_decision_
 
     let case = rita.open(&applied.console()).await;
     case.must_say("It is the third one.").must_say("Compared with version 1: 1 answer changed");
-    assert!(case.html.contains("<ins>Screen 3 of the mockups shows </ins>") || case.html.contains("<ins>Screen "), "{}", case.html);
+    assert!(
+        case.html.contains("<ins>Screen 3 of the mockups shows </ins>") || case.html.contains("<ins>Screen "),
+        "{}",
+        case.html
+    );
     scene.mails.wait_for("reviewer@clips.example", "was answered").await;
 
     let decide = case.form("/decide").tick(&verdict("portability.activity"), "approve");
@@ -223,7 +231,11 @@ async fn what_is_internal_stays_inside_and_a_refusal_tells_its_cure() {
     ok(rita.send(comment(&case, "use_case", "Seen: say more.")).await);
     assert_eq!(rita.send(comment(&case, "no_such_field", "Seen: nothing.")).await.status, 404);
     rita.open(&applied.console()).await.must_say("Inside: looks thin.").must_say("Seen: say more.");
-    sam.open(&applied.console()).await.must_not_say("Inside: looks thin.").must_say("Seen: say more.").must_not_say("Is it genuine?");
+    sam.open(&applied.console())
+        .await
+        .must_not_say("Inside: looks thin.")
+        .must_say("Seen: say more.")
+        .must_not_say("Is it genuine?");
     mara.open(&applied.portal()).await.must_not_say("Inside: looks thin.").must_say("Seen: say more.");
     assert_eq!(other.get(&applied.portal()).await.status, 404, "another organisation does not know of it");
     assert_eq!(other.post(&format!("{}/answer", applied.portal()), &[("answer", "x")]).await.status, 404);
@@ -237,10 +249,16 @@ async fn what_is_internal_stays_inside_and_a_refusal_tells_its_cure() {
     assert_eq!(filled.value(&verdict(family)), Some("refuse"));
     let code = filled.value(&format!("code.{family}")).unwrap_or_default().to_owned();
     assert!(!code.is_empty() && !filled.value(&format!("text.{family}")).unwrap_or_default().is_empty());
-    let refusal = filled.set(&format!("code.{family}"), "LANGUAGE_NOT_ENABLED").set(&format!("text.{family}"), "Page 2 is in Dutch.");
+    let refusal =
+        filled.set(&format!("code.{family}"), "LANGUAGE_NOT_ENABLED").set(&format!("text.{family}"), "Page 2 is in Dutch.");
     ok(rita.send(refusal).await);
     let status = mara.open(&applied.portal()).await;
-    status.must_say("LANGUAGE_NOT_ENABLED").must_say("Page 2 is in Dutch.").must_say("What to do").must_say("Apply again").must_say("Open a ticket");
+    status
+        .must_say("LANGUAGE_NOT_ENABLED")
+        .must_say("Page 2 is in Dutch.")
+        .must_say("What to do")
+        .must_say("Apply again")
+        .must_say("Open a ticket");
     let again = ok(mara.send(status.form("/apply")).await);
     assert_ne!(again.number_after("/applications/"), applied.application);
 }
@@ -264,7 +282,12 @@ async fn a_conflict_of_interest_takes_the_case_away_and_a_hand_over_says_why() {
     ok(rosa.send(conflict).await).must_say("You cannot decide");
     let case = rosa.open(&applied.console()).await;
     assert!(!case.html.contains("/take\"") && !case.html.contains("/decide\""), "{}", case.text());
-    let forced = rosa.post(&format!("{}/take", applied.console()), &[("version", &case.form("/assign").value("version").unwrap_or("0").to_owned())]).await;
+    let forced = rosa
+        .post(
+            &format!("{}/take", applied.console()),
+            &[("version", &case.form("/assign").value("version").unwrap_or("0").to_owned())],
+        )
+        .await;
     assert_eq!(forced.status, 409);
     forced.must_say("You have a conflict of interest");
     take(&rita, &applied).await;
