@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::db_test;
 use crate::support::{ACTIVITY, ACTIVITY_ONGOING, BASIC, DAY, MINUTE, Source, World};
 
+/// How many there are: a worker that has just started does each once.
+const SCHEDULES: i64 = 6;
+
 /// A worker in the background, until the token is tripped.
 fn start(platform: &Arc<platform::Platform>) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     let stop = CancellationToken::new();
@@ -49,7 +52,7 @@ db_test! {
         let (stop, end) = start(&worker);
         let bearer = w.consent(&[BASIC, ACTIVITY_ONGOING]).await;
         // The schedules' own jobs come first; wait until the worker has nothing to do, and listens.
-        w.until(async || w.number("select count(*) from schedules").await == 3 && w.number("select count(*) from jobs").await == 0).await;
+        w.until(async || w.number("select count(*) from schedules").await == SCHEDULES && w.number("select count(*) from jobs").await == 0).await;
         if w.is_postgres() {
             w.until(async || w.number("select count(*) from pg_stat_activity where query ilike '%listen%portward_jobs%' and pid <> pg_backend_pid()").await > 0).await;
         }
@@ -196,7 +199,7 @@ db_test! {
         ))
         .await;
         let (stop, end) = start(&w.platform);
-        w.until(async || w.number("select count(*) from schedules").await == 3 && w.number("select count(*) from jobs where lane = 'keep'").await == 1).await;
+        w.until(async || w.number("select count(*) from schedules").await == SCHEDULES && w.number("select count(*) from jobs where lane = 'keep'").await == 1).await;
         stop.cancel();
         end.await.unwrap();
         assert_eq!(w.number("select job_id from jobs where lane = 'keep'").await, 1);
