@@ -29,8 +29,12 @@ struct Stand {
 
 impl Stand {
     fn start(engine: Engine) -> Self {
-        let mut portward = Plan::new(engine).with_sandbox().install();
-        portward.serve(&[]);
+        Self::on(Plan::new(engine), &[])
+    }
+
+    fn on(plan: Plan, env: &[(&str, &str)]) -> Self {
+        let mut portward = plan.with_sandbox().install();
+        portward.serve(env);
         let hook = portward.hook.url();
         let app = ["app", "create", "--name", "Newcomer", "--redirect-uri", CALLBACK, "--webhook-url", &hook];
         let draft = portward.admin(&app);
@@ -338,7 +342,14 @@ async fn sign_in_of_one_world_is_unknown_in_the_other(engine: Engine) {
     }
 
     // The sandbox has the pages of people and nothing else.
-    for path in ["/sandbox/developers", "/sandbox/console", "/sandbox/v2/user/info/", "/sandbox/readyz", "/sandbox/login/provider", "/sandboxes"] {
+    for path in [
+        "/sandbox/developers",
+        "/sandbox/console",
+        "/sandbox/v2/user/info/",
+        "/sandbox/readyz",
+        "/sandbox/login/provider",
+        "/sandboxes",
+    ] {
         assert_eq!(portward.http.get(portward.url(path)).send().await.expect("an answer").status(), 404, "{path}");
     }
     let ready = portward.http.get(format!("{}/readyz", portward.ops)).send().await.expect("an answer");
@@ -365,4 +376,23 @@ async fn check_and_migrate_cover_the_sandbox() {
     let told = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.success(), "{told}");
     assert!(told.lines().any(|line| line.starts_with("sandbox ") && line.contains("schema current")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_works_the_queue_of_the_sandbox_too() {
+    let mut stand = Stand::on(Plan::new(Engine::Sqlite).toml("[jobs]\nlease = \"1 s\"\n"), &[("PORTWARD_PAUSE_AT", "after_put")]);
+    let tokens = stand.tokens("anna", "user.info.basic,portability.activity.single").await;
+    let added = stand.portward.add(&tokens.access, &["activity"]).await;
+    assert_eq!(added.status, 200, "{}", added.json);
+    stand.portward.told("paused at after_put");
+    // The server is killed in the middle of it; only a worker goes on.
+    stand.portward.spawn(&["worker", "--config", "portward.toml"], &[]);
+    let store = stand.portward.path("sandbox/portward.db");
+    let ready = eventually(30, async || {
+        let db = rusqlite::Connection::open(&store).ok()?;
+        db.busy_timeout(Duration::from_secs(10)).ok()?;
+        let status: String = db.query_row("select status from requests", [], |row| row.get(0)).ok()?;
+        (status == "ready").then_some(())
+    });
+    assert!(ready.await.is_some(), "{}", stand.portward.log_of_this_life());
 }
