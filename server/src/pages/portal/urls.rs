@@ -259,7 +259,9 @@ async fn add(With(state): With<State>, id: CallId, developer: Developer, of: OfA
         Some(kind) => {
             properties::add(&state.platform, developer.account.actor(), of.app.owner_id, kind, form.value("value")).await
         }
-        None => return answer(&state, &page, &developer, &of, StatusCode::UNPROCESSABLE_ENTITY, form, Asked::default(), None).await,
+        None => {
+            return answer(&state, &page, &developer, &of, StatusCode::UNPROCESSABLE_ENTITY, form, Asked::default(), None).await;
+        }
     };
     match added {
         Ok(property) => redirect(&format!("{}?added={}", path(&of), property.property_id)),
