@@ -22,7 +22,7 @@ db_test! {
         let (url, _folder, _database) = empty(engine).await;
         let db = Db::open(&url, 4).await.unwrap();
         assert_eq!(db.engine(), if engine == Engine::Sqlite { "sqlite" } else { "postgres" });
-        assert_eq!(db.schema().await.unwrap(), SchemaState::Behind(1));
+        assert_eq!(db.schema().await.unwrap(), SchemaState::Behind(2));
         db.migrate().await.unwrap();
         assert_eq!(db.schema().await.unwrap(), SchemaState::Current);
         db.migrate().await.unwrap();
@@ -50,13 +50,13 @@ db_test! {
         let w = World::new(engine).await;
         w.execute(
             "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
-             select 9, 'later', success, checksum, 0 from _sqlx_migrations",
+             select 9, 'later', success, checksum, 0 from _sqlx_migrations where version = 1",
         )
         .await;
         let db = Db::open(w.store_url(), 2).await.unwrap();
         assert_eq!(db.schema().await.unwrap(), SchemaState::Ahead(9));
         let refused = db.migrate().await.unwrap_err();
-        assert!(matches!(refused, MigrateError::Ahead { found: 9, known: 1 }), "{refused}");
+        assert!(matches!(refused, MigrateError::Ahead { found: 9, known: 2 }), "{refused}");
     }
 }
 
@@ -79,7 +79,7 @@ db_test! {
         drop(tx);
         assert_eq!(w.number("select count(*) from audit where action = 'never.was'").await, 0);
         // And the next writer is not held up.
-        w.execute("delete from audit").await;
+        w.execute("delete from sessions").await;
     }
 }
 
