@@ -110,7 +110,8 @@ impl CasePage {
 
     fn evidence_field(&self, piece: &EvidenceView) -> Field {
         let field = if piece.tick { self.form.check(&piece.name, piece.label) } else { self.form.text(&piece.name, piece.label) };
-        let help = if piece.who.is_empty() { piece.help.to_owned() } else { format!("{} Recorded by {}.", piece.help, piece.who) };
+        let help =
+            if piece.who.is_empty() { piece.help.to_owned() } else { format!("{} Recorded by {}.", piece.help, piece.who) };
         field.help(help.trim())
     }
 
@@ -347,7 +348,8 @@ pub(super) async fn load(
     };
     let mut reviewers = vec![Choice::new("", "Choose a reviewer")];
     for account in accounts::with_role(&mut tx, Role::Reviewer).await? {
-        if Some(account.account_id) != application.assigned_to && !conflicts.iter().any(|it| it.account_id == account.account_id) {
+        if Some(account.account_id) != application.assigned_to && !conflicts.iter().any(|it| it.account_id == account.account_id)
+        {
             reviewers.push(Choice::new(account.account_id.to_string(), account.name));
         }
     }
@@ -498,8 +500,12 @@ impl Reader<'_> {
         }
         match waiting {
             [] => {}
-            [_] => notices.push(Notice::warn("One of two decisions is made.").text("A second reviewer has to agree before it takes effect.")),
-            _ => notices.push(Notice::warn("The reviewers differ.").text("Both decisions are below. It takes effect when two reviewers agree.")),
+            [_] => notices.push(
+                Notice::warn("One of two decisions is made.").text("A second reviewer has to agree before it takes effect."),
+            ),
+            _ => notices.push(
+                Notice::warn("The reviewers differ.").text("Both decisions are below. It takes effect when two reviewers agree."),
+            ),
         }
         if conflicted {
             notices.push(Notice::warn("You cannot decide about this application.").text("You have a conflict of interest."));
@@ -566,7 +572,9 @@ impl Reader<'_> {
     ) -> Result<EvidenceView, Fault> {
         let (label, help) = match kind {
             Evidence::Register => ("Register", "Which register, and the number in it."),
-            Evidence::NoRegister => ("No register", "For research groups, associations, single persons: what it is, and who stands behind it."),
+            Evidence::NoRegister => {
+                ("No register", "For research groups, associations, single persons: what it is, and who stands behind it.")
+            }
             Evidence::Domain => ("Domain", "What shows that the domain is the organisation's."),
             Evidence::Site => ("Site", "What the live site shows of the organisation and the app."),
             Evidence::Contact => ("Contact", "Where the applicant was found, or how they were reached."),
@@ -618,8 +626,10 @@ impl Reader<'_> {
         let details = &copy.details;
         let mut rows = vec![
             Row::new("Status").badge(app_badge(self.app.status)),
-            Row::new("App review")
-                .link(format!("Revision {}, {}", copy.number, copy.state.words().to_lowercase()), format!("/console/apps/{}", copy.revision_id)),
+            Row::new("App review").link(
+                format!("Revision {}, {}", copy.number, copy.state.words().to_lowercase()),
+                format!("/console/apps/{}", copy.revision_id),
+            ),
             Row::new("Owner").text(owner),
             Row::new("App ID").code(self.app.app_id.to_string()),
             Row::new("Category").text(details.category.clone()),

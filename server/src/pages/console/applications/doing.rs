@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State as With};
 use axum::http::StatusCode;
 use axum::response::Response;
+use platform::Fault;
 use platform::applications::case::{self, Evidence};
 use platform::applications::decide::{self, Decided, Outcome, Verdict};
 use platform::applications::review::{self, Refusal};
 use platform::applications::{self, canned, questions, rows};
-use platform::Fault;
 
 use super::case::{Clash, load};
 use crate::api::Params;
@@ -338,9 +338,7 @@ async fn fill(it: &Posted) -> Response {
         Ok(None) => form.wrong(&list, "Choose a text."),
         Ok(Some(text)) => match text.code.as_str() {
             "APPROVED" => form.set(&format!("verdict.{family}"), "approve").set("words", text.text),
-            "CONDITIONS" => {
-                form.set(&format!("verdict.{family}"), "conditions").set(&format!("conditions.{family}"), text.text)
-            }
+            "CONDITIONS" => form.set(&format!("verdict.{family}"), "conditions").set(&format!("conditions.{family}"), text.text),
             code => form
                 .set(&format!("verdict.{family}"), "refuse")
                 .set(&format!("code.{family}"), code)

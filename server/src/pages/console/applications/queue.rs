@@ -181,7 +181,10 @@ async fn load(state: &State, staff: &Staff, params: &Params) -> Result<QueuePage
             "mine" => ("Nothing is yours", "Take an application from the unassigned ones."),
             "unassigned" => ("Everything is taken", "Every open application has a reviewer."),
             "late" => ("Nothing is late", "No limit was missed."),
-            "second" => ("No second decision waits for you", "Applications for sensitive categories appear here once a first reviewer has decided."),
+            "second" => (
+                "No second decision waits for you",
+                "Applications for sensitive categories appear here once a first reviewer has decided.",
+            ),
             "ended" => ("Nothing has ended yet", "Decided and withdrawn applications stay here."),
             _ => ("The queue is empty", "Applications appear here as soon as they are submitted."),
         };
