@@ -57,14 +57,15 @@ fn secret_on(page: &Seen) -> String {
     shown.unwrap_or_else(|| panic!("no key on the page\n{}", page.text())).replace(' ', "")
 }
 
-/// Switches the second factor on; gives its secret and the recovery codes.
-async fn enrol(visitor: &Visitor, entrance: &str) -> (String, Vec<String>) {
+/// Switches the second factor on; gives its secret, the recovery codes, and the code that confirmed it.
+async fn enrol(visitor: &Visitor, entrance: &str) -> (String, Vec<String>, String) {
     let page = visitor.open(&format!("{entrance}/second-factor")).await;
     let secret = secret_on(&page);
     let picture = bare(visitor, &format!("{entrance}/second-factor/qr.svg"), None).await;
     assert_eq!(picture.status, 200);
     assert!(picture.body.contains("<svg"));
-    let done = visitor.send(page.form("second-factor").set("code", &code(&secret, 0))).await;
+    let used = code(&secret, 0);
+    let done = visitor.send(page.form("second-factor").set("code", &used)).await;
     done.must_say("Your recovery codes");
     let codes: Vec<String> = done
         .html
@@ -74,7 +75,7 @@ async fn enrol(visitor: &Visitor, entrance: &str) -> (String, Vec<String>) {
         .map(str::to_owned)
         .collect();
     assert_eq!(codes.len(), 10, "{}", done.text());
-    (secret, codes)
+    (secret, codes, used)
 }
 
 /// Signs in and goes on to a page.
@@ -224,7 +225,7 @@ async fn a_second_factor_is_asked_for_and_a_half_session_opens_nothing() {
     let scene = Scene::start(Engine::Postgres);
     let anna = scene.developer(ANNA, "Anna").await;
     let elsewhere = scene.sign_in("/developers/login", ANNA).await;
-    let (secret, codes) = enrol(&anna, "/developers/login").await;
+    let (secret, codes, used) = enrol(&anna, "/developers/login").await;
     anna.open("/developers/account").await.must_say("10 recovery codes left");
     assert!(elsewhere.get("/developers/account").await.url.path().ends_with("/login"), "sessions without it ended");
     let set_up = anna.get("/developers/login/second-factor/qr.svg").await;
@@ -252,7 +253,7 @@ async fn a_second_factor_is_asked_for_and_a_half_session_opens_nothing() {
 
     // The code that confirmed it was used, in whatever browser it comes again.
     let page = visitor.open("/developers/login/code?next=/developers/account").await;
-    let replayed = visitor.send(page.form("code").set("code", &code(&secret, 0))).await;
+    let replayed = visitor.send(page.form("code").set("code", &used)).await;
     assert_eq!(replayed.status, 401);
     let before = token(&half);
     let given =
@@ -278,7 +279,7 @@ async fn a_second_factor_is_asked_for_and_a_half_session_opens_nothing() {
 async fn a_recovery_code_opens_once_and_the_second_factor_can_be_changed() {
     let scene = Scene::start(Engine::Sqlite);
     let anna = scene.developer(ANNA, "Anna").await;
-    let (secret, codes) = enrol(&anna, "/developers/login").await;
+    let (secret, codes, _) = enrol(&anna, "/developers/login").await;
     let with = async |code: &str| {
         let visitor = scene.visitor();
         let page = enter(&visitor, "/developers/login", "/developers/account", ANNA).await;
@@ -439,7 +440,7 @@ async fn staff_come_in_by_a_link_and_must_set_up_a_second_factor() {
         let seen = rita.get(path).await;
         assert_eq!(seen.url.path(), "/console/login/second-factor", "{path}");
     }
-    let (secret, _) = enrol(&rita, "/console/login").await;
+    let (secret, _, _) = enrol(&rita, "/console/login").await;
     rita.open("/console/staff").await.must_say("rita@clips.example");
     let again = Visitor::new(&portward.base);
     let form = again.open("/console/login?next=/console/account").await.form("login");
