@@ -132,7 +132,8 @@ async fn of_review(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
             .iter()
             .filter(|flaw| fields(flaw))
             .map(|flaw| {
-                let to = if owned(flaw) { format!("{base}/urls") } else { format!("{base}/{}#{}", page_of(flaw.field), flaw.field) };
+                let to =
+                    if owned(flaw) { format!("{base}/urls") } else { format!("{base}/{}#{}", page_of(flaw.field), flaw.field) };
                 (flaw.clone(), to)
             })
             .collect();
@@ -153,7 +154,8 @@ async fn of_review(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
         }),
         part("URL properties", "urls", "That the app's addresses are yours.", &|flaw| owned(flaw)),
     ];
-    let told = part("Explanation and videos", "review", "How each product and scope is used.", &|flaw| page_of(flaw.field) == "review");
+    let told =
+        part("Explanation and videos", "review", "How each product and scope is used.", &|flaw| page_of(flaw.field) == "review");
     parts.push(told);
     let step = |words: &str, to: &str| Some((words.to_owned(), format!("{base}{to}")));
     let first = parts.iter().find(|part| !part.done).map(|part| {
@@ -231,11 +233,17 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Re
     let base = format!("/developers/apps/{}", app.app_id);
     let newest = applications::of_app(tx, app.app_id).await?.into_iter().next();
     let approved = approvals(tx, app.app_id).await?;
-    let product = copy.details.has(Product::Portability) || app.products.split(',').any(|name| name == Product::Portability.as_str());
+    let product =
+        copy.details.has(Product::Portability) || app.products.split(',').any(|name| name == Product::Portability.as_str());
     let applied = newest.as_ref().is_some_and(|application| application.state != State::Draft) || !approved.is_empty();
     let scopes_page = format!("{base}/scopes");
-    let part = |title, done, later, text: String, link: &str| {
-        Part { title, done, later, text, missing: Vec::new(), link: link.to_owned() }
+    let part = |title, done, later, text: String, link: &str| Part {
+        title,
+        done,
+        later,
+        text,
+        missing: Vec::new(),
+        link: link.to_owned(),
     };
     let form = newest.as_ref().map_or_else(|| scopes_page.clone(), page);
     let parts = vec![
@@ -271,14 +279,19 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Re
     let switch = || step("Switch on the approved scopes that you use", &scopes_page);
     let state = newest.as_ref().map(|application| application.state);
     let (progress, words, whose, next) = match state {
-        Some(State::Draft) => {
-            (Progress::Preparing, "The form is being filled in".to_owned(), Move::Developer, step("Go on with the application", &form))
-        }
+        Some(State::Draft) => (
+            Progress::Preparing,
+            "The form is being filled in".to_owned(),
+            Move::Developer,
+            step("Go on with the application", &form),
+        ),
         Some(state) if state.waits_for_applicant() => {
             (Progress::Asked, state.words().to_owned(), Move::Developer, step("Answer the reviewer", &form))
         }
         Some(state) if state.waits_for_staff() => (Progress::Waiting, state.words().to_owned(), Move::Staff, None),
-        _ if !approved.is_empty() && !on => (Progress::Approved, "Approved: no scope is switched on yet".to_owned(), Move::Developer, switch()),
+        _ if !approved.is_empty() && !on => {
+            (Progress::Approved, "Approved: no scope is switched on yet".to_owned(), Move::Developer, switch())
+        }
         _ if !approved.is_empty() => (Progress::Approved, state.map_or("Approved", State::words).to_owned(), Move::Nobody, None),
         Some(State::Rejected | State::Revoked) => (
             Progress::Refused,
@@ -294,7 +307,8 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Re
         ),
         _ => (Progress::NotStarted, state.map_or("Not applied", State::words).to_owned(), Move::Developer, apply),
     };
-    let due = newest.as_ref().filter(|application| application.state.waits_for_staff()).and_then(|application| application.due_at);
+    let due =
+        newest.as_ref().filter(|application| application.state.waits_for_staff()).and_then(|application| application.due_at);
     Ok(Track { title: "Application for scopes", progress, words, whose, parts, due, reasons: Vec::new(), next })
 }
 

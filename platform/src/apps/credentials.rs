@@ -125,14 +125,7 @@ pub async fn end_secret(platform: &Platform, actor: Actor, app_id: i64, secret_i
     if !held.iter().any(|secret| secret.secret_id == secret_id) {
         return Err(SecretError::State("This secret has ended already."));
     }
-    sql!(
-        tx,
-        execute,
-        "update app_secrets set retires_at = $3 where secret_id = $1 and app_id = $2",
-        secret_id,
-        app_id,
-        now,
-    )?;
+    sql!(tx, execute, "update app_secrets set retires_at = $3 where secret_id = $1 and app_id = $2", secret_id, app_id, now,)?;
     let entry = Entry { app: Some(app_id), about: Some(secret_id), ..Entry::new(actor, "app.secret_ended") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;

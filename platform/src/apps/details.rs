@@ -520,7 +520,9 @@ mod tests {
         ] {
             assert!(refers_to(name, brand), "{name} {brand}");
         }
-        for (name, brand) in [("Eclipse", "Clips"), ("Paper clip sorter", "Clips"), ("Replay", "Clips"), ("Anything", ""), ("!", "Clips")] {
+        for (name, brand) in
+            [("Eclipse", "Clips"), ("Paper clip sorter", "Clips"), ("Replay", "Clips"), ("Anything", ""), ("!", "Clips")]
+        {
             assert!(!refers_to(name, brand), "{name} {brand}");
         }
     }
@@ -601,7 +603,9 @@ mod tests {
         let store = "https://play.google.com/store/apps/details?hl=en&id=com.example.app";
         assert!(play_store(store, "com.example.app").is_ok());
         assert!(play_store(store, "com.example.other").is_err());
-        assert!(play_store("https://play.google.com.evil.example/store/apps/details?id=com.example.app", "com.example.app").is_err());
+        assert!(
+            play_store("https://play.google.com.evil.example/store/apps/details?id=com.example.app", "com.example.app").is_err()
+        );
         assert!(app_store("https://apps.apple.com/de/app/replay/id123456").is_ok());
         assert!(app_store("https://apps.apple.com/de/developer/replay").is_err());
         assert!(bundle("com.example.app-1").is_ok() && bundle("example").is_err());

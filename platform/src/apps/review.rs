@@ -127,8 +127,7 @@ pub async fn recall(platform: &Platform, account: &Account, app_id: i64) -> Resu
     let mut tx = platform.db.begin().await?;
     rows::hold(&mut tx, app_id).await?.ok_or(SaveError::Unknown)?;
     let copy = working_copy(&mut tx, app_id).await?;
-    let recalled =
-        sql::close(&mut tx, copy.revision_id, copy.version, RevisionState::Recalled, None, "[]".into(), now).await?;
+    let recalled = sql::close(&mut tx, copy.revision_id, copy.version, RevisionState::Recalled, None, "[]".into(), now).await?;
     if !recalled {
         return Err(SaveError::Locked("There is nothing in review to recall: it was decided about, or recalled before."));
     }
@@ -290,7 +289,8 @@ pub async fn assign(platform: &Platform, staff: &Account, revision_id: i64, to: 
         return Ok(false);
     }
     let detail = to.map_or_else(|| "nobody".to_owned(), |account_id| account_id.to_string());
-    let about = Entry { app: Some(revision.app_id), about: Some(revision_id), ..Entry::new(staff.actor(), "app.review_assigned") };
+    let about =
+        Entry { app: Some(revision.app_id), about: Some(revision_id), ..Entry::new(staff.actor(), "app.review_assigned") };
     Entry { detail: &detail, ..about }.write(&mut tx, &platform.random, platform.now()).await?;
     tx.commit().await?;
     Ok(true)
@@ -308,7 +308,13 @@ pub enum Whose {
 }
 
 /// The revisions in review, by due date, from one on.
-pub async fn queue(tx: &mut Tx, whose: Whose, words: &str, after: Option<(Millis, i64)>, limit: i64) -> Result<Vec<Queued>, Fault> {
+pub async fn queue(
+    tx: &mut Tx,
+    whose: Whose,
+    words: &str,
+    after: Option<(Millis, i64)>,
+    limit: i64,
+) -> Result<Vec<Queued>, Fault> {
     let assigned = match whose {
         Whose::All => None,
         Whose::Nobodys => Some(None),

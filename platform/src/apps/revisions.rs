@@ -169,7 +169,8 @@ impl From<sqlx::Error> for MakeError {
 }
 
 const LOCKED: &str = "The app is in review, so nothing can be changed. Recall it first.";
-const LIVE: &str = "This version is live. Create a revision to change it; the live version stays as it is until the revision is approved.";
+const LIVE: &str =
+    "This version is live. Create a revision to change it; the live version stays as it is until the revision is approved.";
 
 /// Makes an app for a developer or an organisation: a draft with its App ID, a first revision, and credentials. The secret is not given; it is shown
 /// once by [`super::reveal_secret`].
@@ -178,7 +179,9 @@ pub async fn create_for(platform: &Platform, account: &Account, owner: (OwnerKin
     let name = name.trim();
     if name.is_empty() || name.chars().count() > super::details::NAME_LIMIT || name.chars().any(super::details::is_disguise) {
         let limit = super::details::NAME_LIMIT;
-        return Err(MakeError::Name(format!("A name has 1 to {limit} characters, and no control characters or marks of direction.")));
+        return Err(MakeError::Name(format!(
+            "A name has 1 to {limit} characters, and no control characters or marks of direction."
+        )));
     }
     let (owner_kind, owner_id) = owner;
     let mut tx = platform.db.begin().await?;
@@ -303,7 +306,13 @@ pub enum Change {
 
 /// Writes into the working copy, if it is still of that version. What staff have decided about stays as it was: the first change after a decision or a
 /// recall goes into a new draft. As long as an app was never live, its own row follows with what can be put before people.
-pub async fn save(platform: &Platform, account: &Account, app_id: i64, version: i64, change: Change) -> Result<Revision, SaveError> {
+pub async fn save(
+    platform: &Platform,
+    account: &Account,
+    app_id: i64,
+    version: i64,
+    change: Change,
+) -> Result<Revision, SaveError> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     let app = rows::hold(&mut tx, app_id).await?.ok_or(SaveError::Unknown)?;
@@ -362,7 +371,13 @@ async fn take_up(tx: &mut Tx, app_id: i64, upload_id: i64, purpose: Purpose) -> 
 }
 
 /// The draft that is to be written, if the working copy is of that version: itself, or a new one after a refusal or a recall. The app is held.
-pub(super) async fn writable(platform: &Platform, tx: &mut Tx, by: i64, app_id: i64, version: i64) -> Result<Revision, SaveError> {
+pub(super) async fn writable(
+    platform: &Platform,
+    tx: &mut Tx,
+    by: i64,
+    app_id: i64,
+    version: i64,
+) -> Result<Revision, SaveError> {
     let newest = working_copy(tx, app_id).await?;
     match newest.state {
         RevisionState::InReview => return Err(SaveError::Locked(LOCKED)),

@@ -82,7 +82,12 @@ pub async fn approve_families(
 ) -> Result<(), Fault> {
     for (family, conditions) in families {
         rows::approve(tx, app_id, family, Some(application_id), conditions, platform.now()).await?;
-        let entry = Entry { app: Some(app_id), about: Some(application_id), detail: family, ..Entry::new(Actor::System, "scope.approved") };
+        let entry = Entry {
+            app: Some(app_id),
+            about: Some(application_id),
+            detail: family,
+            ..Entry::new(Actor::System, "scope.approved")
+        };
         entry.write(tx, &platform.random, platform.now()).await?;
     }
     Ok(())

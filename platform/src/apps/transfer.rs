@@ -238,14 +238,7 @@ pub async fn answer(
     Ok(app)
 }
 
-async fn write(
-    platform: &Platform,
-    tx: &mut Tx,
-    account: &Account,
-    action: &str,
-    app_id: i64,
-    about: i64,
-) -> Result<(), Fault> {
+async fn write(platform: &Platform, tx: &mut Tx, account: &Account, action: &str, app_id: i64, about: i64) -> Result<(), Fault> {
     let entry = Entry { app: Some(app_id), about: Some(about), ..Entry::new(account.actor(), action) };
     entry.write(tx, &platform.random, platform.now()).await
 }

@@ -107,7 +107,9 @@ pub async fn invite(
     if let Some(member) = rows::member_by_email(&mut tx, organisation_id, &email).await? {
         match seat(&mut tx, organisation_id, member).await? {
             Some(Seat::Manager) if app.is_some() => {
-                return Err(Refusal::State("This developer is an app manager of the organisation already. Add the app in the list of members."));
+                return Err(Refusal::State(
+                    "This developer is an app manager of the organisation already. Add the app in the list of members.",
+                ));
             }
             _ => return Err(Refusal::State("This developer is a member of the organisation already. Change the role instead.")),
         }

@@ -16,8 +16,8 @@ use crate::{Fault, Platform};
 
 pub(crate) use invitations::expire;
 pub use invitations::{Invitation, InviteError, Outcome, accept, cancel, invite, pending, pending_of, reject};
-pub(crate) use rows::{end_invitations_to_app, hold};
 pub use rows::{Member, Membership, app_of_application, by_id, managers, members, of_account, owner, seat};
+pub(crate) use rows::{end_invitations_to_app, hold};
 
 words! {
     /// How a developer stands to an organisation or an app.

@@ -6,8 +6,8 @@ use platform::accounts::{Account, Role};
 use platform::apps::review::{self, DecideError, Reason, SubmitError, Verdict, Whose};
 use platform::apps::transfer::{self, TransferError};
 use platform::apps::{
-    self, AppDetails, AppStatus, Change, Details, Move, OwnerKind, PlatformKind, Product, Progress, Revision, RevisionState, SaveError,
-    Site, SwitchError,
+    self, AppDetails, AppStatus, Change, Details, Move, OwnerKind, PlatformKind, Product, Progress, Revision, RevisionState,
+    SaveError, Site, SwitchError,
 };
 use platform::audit::Actor;
 use platform::grants;
@@ -654,7 +654,11 @@ async fn is_sound(s: &Studio, before: &[Revision], status_before: AppStatus, eve
             assert!(new.state.may_come_from().contains(&old.state), "{event:?}: {} to {}", old.state, new.state);
         }
         if old.state != RevisionState::Draft {
-            assert_eq!((&old.details, &old.explanation), (&new.details, &new.explanation), "what was submitted is not written again");
+            assert_eq!(
+                (&old.details, &old.explanation),
+                (&new.details, &new.explanation),
+                "what was submitted is not written again"
+            );
         }
         assert!(new.version >= old.version);
     }
@@ -713,7 +717,11 @@ async fn walk(s: &Studio, events: Vec<Event>) {
             Event::Revert => drop(apps::revert(p, &s.mara, s.app_id, copy.version).await),
             Event::Approve => {
                 let done = s.decide(Verdict::Approve).await;
-                assert_eq!(done.is_ok(), copy.state == RevisionState::InReview && status != AppStatus::Suspended && status != AppStatus::Draft, "{done:?}");
+                assert_eq!(
+                    done.is_ok(),
+                    copy.state == RevisionState::InReview && status != AppStatus::Suspended && status != AppStatus::Draft,
+                    "{done:?}"
+                );
             }
             Event::Refuse => assert_eq!(s.decide(refusal("SITE_NOT_LIVE")).await.is_ok(), copy.state == RevisionState::InReview),
             Event::DecideStale => {

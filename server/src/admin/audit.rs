@@ -130,7 +130,8 @@ fn known_head(text: &str) -> Result<KnownHead, String> {
 fn moment(text: &str) -> Result<Millis, String> {
     let day = |text: &str| text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     let at = text.parse::<jiff::Timestamp>().ok().or_else(|| Some(day(text)?.timestamp()));
-    at.map(|at| Millis(at.as_millisecond())).ok_or_else(|| "write a day or a time, such as 2026-11-22 or 2026-11-22T10:00:00Z".into())
+    at.map(|at| Millis(at.as_millisecond()))
+        .ok_or_else(|| "write a day or a time, such as 2026-11-22 or 2026-11-22T10:00:00Z".into())
 }
 
 #[cfg(test)]

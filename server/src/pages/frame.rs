@@ -27,6 +27,8 @@ pub(crate) struct Frame {
     console: bool,
     /// Whether they say who is staff.
     administers: bool,
+    /// Whether they read tickets.
+    helps: bool,
 }
 
 /// The app that a page is about: its face and the sections of its pages.
@@ -109,7 +111,8 @@ impl Frame {
     pub(crate) fn staff(state: &State, staff: &Staff) -> Self {
         let roles: Vec<&str> = staff.roles.iter().map(|role| role_words(*role)).collect();
         let administers = staff.is(Role::Administrator);
-        Self { console: true, roles: roles.join(", "), administers, ..Self::of(state, &staff.account) }
+        let helps = staff.is(Role::Support) || staff.is(Role::Reviewer);
+        Self { console: true, roles: roles.join(", "), administers, helps, ..Self::of(state, &staff.account) }
     }
 
     /// Which entry of the main navigation the page belongs to, by its path after `/developers/` or `/console/`: `apps`,
@@ -159,8 +162,10 @@ impl Frame {
                 item("home", "/console", "My work"),
                 item("applications", "/console/applications", "Applications"),
                 item("apps", "/console/apps", "App reviews"),
-                item("tickets", "/console/tickets", "Tickets"),
             ];
+            if self.helps {
+                items.push(item("tickets", "/console/tickets", "Tickets"));
+            }
             if self.administers {
                 items.push(item("staff", "/console/staff", "Staff"));
             }
@@ -219,7 +224,7 @@ impl Frame {
     /// A frame of a page that no server shows.
     pub(crate) fn sample(shell: Shell, account: &str, area: &'static str, console: bool) -> Self {
         let roles = if console { "Reviewer, Administrator".to_owned() } else { String::new() };
-        Self { shell, account: Some(account.to_owned()), roles, area, console, administers: console, ..Self::default() }
+        Self { shell, account: Some(account.to_owned()), roles, area, console, administers: console, helps: console, ..Self::default() }
     }
 
     /// The same, for a page of an app.

@@ -177,7 +177,11 @@ async fn a_secret_is_shown_once() {
     page.must_say("Ending");
     let new = secret_on(&s.mara.send(page.form("/credentials/reveal")).await).expect("the new secret");
     assert_ne!(new, secret);
-    s.mara.send(s.open("/credentials").await.form("/credentials/end")).await.must_say("The secret has ended.").must_not_say("Ending");
+    s.mara
+        .send(s.open("/credentials").await.form("/credentials/end"))
+        .await
+        .must_say("The secret has ended.")
+        .must_not_say("Ending");
     assert!(!s.scene.portward.log().contains(&secret) && !s.scene.portward.log().contains(&new));
 }
 
@@ -208,7 +212,8 @@ async fn others_find_nothing_and_change_nothing() {
     assert_eq!((forged.status.as_u16(), secret_on(&forged)), (409, None));
     let forged = eve.post("/developers/apps/new", &[("name", "Theirs"), ("owner", "4761931576280550")]).await;
     assert_eq!(forged.status, 404);
-    let house = s.mara.send(s.mara.open("/developers/organisations").await.form("organisations").set("name", "Lantern Films")).await;
+    let house =
+        s.mara.send(s.mara.open("/developers/organisations").await.form("organisations").set("name", "Lantern Films")).await;
     let house = house.number_after("/organisations/");
     let forged = eve.post("/developers/apps/new", &[("name", "Theirs"), ("owner", &house.to_string())]).await;
     assert_eq!(forged.status, 404);
@@ -276,7 +281,8 @@ async fn pressed_twice_is_submitted_once_and_of_two_reviewers_one_decides() {
     left.must_say("Decide");
     let forms = s.case(&sue).await.forms();
     assert!(forms.iter().all(|form| !form.action.contains("/decide")), "support looks, and does not decide");
-    let decide = left.form("/decide").set("outcome", "refuse").set("code-1", "SITE_NOT_LIVE").set("text-1", "It shows a login page.");
+    let decide =
+        left.form("/decide").set("outcome", "refuse").set("code-1", "SITE_NOT_LIVE").set("text-1", "It shows a login page.");
     let nothing = rita.send(left.form("/decide").set("outcome", "refuse")).await;
     assert_eq!(nothing.status, 422);
     nothing.must_say("Choose at least one reason");

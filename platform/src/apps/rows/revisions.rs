@@ -274,7 +274,7 @@ pub(in crate::apps) async fn decided(tx: &mut Tx, words: &str, before: (Millis, 
 pub(in crate::apps) async fn load(tx: &mut Tx, now: Millis) -> Result<(i64, i64), Fault> {
     Ok(sql!(
         tx,
-        one (i64, i64),
+        one(i64, i64),
         "select count(*), count(case when r.due_at < $1 then 1 end)
          from app_revisions r
          join apps on apps.app_id = r.app_id

@@ -89,7 +89,12 @@ fn what_outsiders_write_stays_text() {
             problem: Some(SignInProblem::Wrong),
             notice: Some(text(HOSTILE)),
             provider: None,
-            people: vec![SandboxPerson { username: text(HOSTILE), name: text(HOSTILE), size: text(HOSTILE), region: text(HOSTILE) }],
+            people: vec![SandboxPerson {
+                username: text(HOSTILE),
+                name: text(HOSTILE),
+                size: text(HOSTILE),
+                region: text(HOSTILE),
+            }],
         }),
         html(&SignInPage {
             shell: shell(HOSTILE),
