@@ -340,11 +340,11 @@ impl Provider {
         let nonce = Nonce::new(login.nonce.clone());
         let mut client = client;
         let mut verified = self.verified(&client, id_token, &nonce, now);
-        if matches!(&verified, Err(Unverified::UnknownKey)) {
-            if let Some(found) = self.refetched(&found, now).await? {
-                client = self.client(&found);
-                verified = self.verified(&client, id_token, &nonce, now);
-            }
+        if matches!(&verified, Err(Unverified::UnknownKey))
+            && let Some(found) = self.refetched(&found, now).await?
+        {
+            client = self.client(&found);
+            verified = self.verified(&client, id_token, &nonce, now);
         }
         let claims = verified.map_err(|unverified| Why::Refused(unverified.told()))?;
         if let Some(expected) = claims.access_token_hash() {
