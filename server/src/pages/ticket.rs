@@ -85,7 +85,7 @@ pub(super) async fn thread(
             Reader::Developer { account_id, .. } => (account_id, !message.from_staff),
             Reader::Staff { account_id } => (account_id, message.from_staff),
         };
-        if !own_side && !message.visible || matches!(reader, Reader::Developer { .. }) && !message.visible {
+        if !message.visible && (!own_side || matches!(reader, Reader::Developer { .. })) {
             continue;
         }
         let name = message.name.clone().unwrap_or_default();

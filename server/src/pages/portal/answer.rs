@@ -194,7 +194,7 @@ fn values(state: &State, application: &Application, question: &Question, params:
         // Nothing where nothing was is no change.
         let empty =
             matches!(&value, Value::String(text) if text.is_empty()) || matches!(&value, Value::Array(all) if all.is_empty());
-        if !(empty && !application.answers().contains_key(&field.name)) {
+        if !empty || application.answers().contains_key(&field.name) {
             values.insert(field.name.clone(), value);
         }
     }

@@ -55,7 +55,7 @@ async fn of_sandbox(state: &State) -> anyhow::Result<Option<Vec<u8>>> {
 async fn made_up(catalogue: &Catalogue, scratch: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     let folder = tempfile::tempdir_in(scratch)?;
     let file = folder.path().join("empty.db");
-    drop(rusqlite::Connection::open(&file).and_then(|empty| empty.execute_batch("pragma user_version = 1"))?);
+    rusqlite::Connection::open(&file).and_then(|empty| empty.execute_batch("pragma user_version = 1"))?;
     let synthetic = catalogue.synthetic(&file);
     let sources = Sources::open(&synthetic, folder.path()).await?;
     let subject = match synthetic.subject.as_str() {
