@@ -375,7 +375,7 @@ async fn methods_and_paths() {
         "/assets/nothing",
         "/avatars/x.svg",
         "/login/x",
-        "/developers",
+        "/developers/nowhere",
         "/callback",
         "//evil.example/",
     ] {
