@@ -7,12 +7,21 @@ use futures_util::TryStreamExt;
 use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
-use crate::{Fault, Platform, access_log, accounts, apps, audit, grants, notices, organisations, requests, tickets, uploads, vault};
+use crate::{
+    Fault, Platform, access_log, accounts, apps, audit, grants, notices, organisations, requests, tickets, uploads, vault,
+};
 
 /// What is done, and how often.
 pub(crate) fn schedules() -> [(&'static str, Duration, Job); 6] {
     let minutes = |count: u64| Duration::from_secs(count * 60);
-    [("expire", minutes(1), Job::Expire), ("seal", minutes(1), Job::Seal), ("sweep", minutes(60), Job::Sweep), ("forget", minutes(60), Job::Forget), ("review", minutes(60), Job::Review), ("tickets", minutes(15), Job::Tickets)]
+    [
+        ("expire", minutes(1), Job::Expire),
+        ("seal", minutes(1), Job::Seal),
+        ("sweep", minutes(60), Job::Sweep),
+        ("forget", minutes(60), Job::Forget),
+        ("review", minutes(60), Job::Review),
+        ("tickets", minutes(15), Job::Tickets),
+    ]
 }
 
 /// Ends archives whose time is over, and grants that nobody can use.
@@ -61,7 +70,8 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
     let kept = &platform.settings.retention;
     let requests = requests::forget(platform).await?;
     let grants = grants::forget(platform).await?;
-    let mut rest = notices::forget(platform, now - kept.notices.0).await? + tickets::forget(platform, now - kept.tickets.0).await?;
+    let mut rest =
+        notices::forget(platform, now - kept.notices.0).await? + tickets::forget(platform, now - kept.tickets.0).await?;
     rest += accounts::forget(platform).await?;
     rest += audit::cut(platform, now - kept.audit.0).await?;
     rest += access_log::forget(platform, now - kept.access.0).await?;

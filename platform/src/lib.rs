@@ -106,7 +106,8 @@ impl Platform {
         notices::reseal(self).await?;
         accounts::reseal(self).await?;
         self.keys.rotate(now)?;
-        let sealed = apps::reseal(self).await? + vault::reseal(self).await? + uploads::reseal(self).await? + notices::reseal(self).await?;
+        let sealed =
+            apps::reseal(self).await? + vault::reseal(self).await? + uploads::reseal(self).await? + notices::reseal(self).await?;
         let sealed = sealed + accounts::reseal(self).await?;
         let mut tx = self.db.begin().await?;
         audit::Entry::new(actor, "keys.rotated").write(&mut tx, &self.random, now).await?;

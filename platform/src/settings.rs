@@ -1,11 +1,11 @@
 //! What the operator can set about the rules, with defaults and their reasons. `portward.toml` holds these sections.
 
 mod accounts;
-mod apps;
 mod applications;
-mod uploads;
+mod apps;
 mod review;
 mod tickets;
+mod uploads;
 
 mod mail;
 mod ownership;
@@ -16,11 +16,11 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 pub use accounts::Accounts;
-pub use apps::{Apps, Organisations};
 pub use applications::{Applications, TermsFile};
-pub use uploads::Uploads;
+pub use apps::{Apps, Organisations};
 pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 pub use tickets::Tickets;
+pub use uploads::Uploads;
 
 use crate::regions;
 
@@ -225,7 +225,13 @@ pub struct SignIn {
 
 impl Default for SignIn {
     fn default() -> Self {
-        Self { session: Span::hours(12), failures_per_account: 10, failures_per_address: 50, window: Span::minutes(15), fresh: Span::minutes(10) }
+        Self {
+            session: Span::hours(12),
+            failures_per_account: 10,
+            failures_per_address: 50,
+            window: Span::minutes(15),
+            fresh: Span::minutes(10),
+        }
     }
 }
 

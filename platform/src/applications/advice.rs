@@ -148,7 +148,8 @@ fn scopes(platform: &Platform, form: &Form, answers: &Answers) -> Vec<MachineFin
         let title = category.map(|category| category.title.best("en").to_lowercase()).unwrap_or_default();
         let short = family.trim_start_matches("portability.").to_lowercase();
         // The scope's name, or most words of what people read about it.
-        let words: Vec<&str> = title.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3 && *word != "your").collect();
+        let words: Vec<&str> =
+            title.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3 && *word != "your").collect();
         let spoken = text.contains(&family.to_lowercase())
             || text.contains(&short)
             || (!words.is_empty() && words.iter().all(|word| text.contains(word.trim_end_matches('s'))))

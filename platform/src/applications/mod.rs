@@ -42,12 +42,12 @@ use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::{Fault, Platform};
 
+pub use draft::{begin, save_draft};
 pub(crate) use keeping::keep;
 pub(crate) use review::end_of_app;
-pub use draft::{begin, save_draft};
-pub use submit::submit;
 pub use review::{Refusal, reopen, reopen_in, revoke, withdraw};
 pub use rows::{Version, by_id, of_app, open_of_app, versions};
+pub use submit::submit;
 
 words! {
     /// Where an application stands.
@@ -90,9 +90,7 @@ impl State {
             Self::NeedsInfo => &[Self::InReview],
             Self::Reopened => &[Self::Submitted, Self::Triage, Self::InReview, Self::NeedsInfo],
             Self::Approved | Self::ApprovedWithConditions | Self::Rejected => &[Self::InReview],
-            Self::Withdrawn => {
-                &[Self::Draft, Self::Submitted, Self::Triage, Self::InReview, Self::NeedsInfo, Self::Reopened]
-            }
+            Self::Withdrawn => &[Self::Draft, Self::Submitted, Self::Triage, Self::InReview, Self::NeedsInfo, Self::Reopened],
             Self::Expired => &[Self::Draft, Self::Approved, Self::ApprovedWithConditions],
             Self::Revoked => &[Self::Approved, Self::ApprovedWithConditions],
         }
@@ -290,9 +288,11 @@ pub fn asked_scopes(answers: &Map<String, Value>) -> Vec<String> {
 
 /// Whether the catalogue marks a category of one of these families as sensitive.
 pub fn is_sensitive(platform: &Platform, families: &[String]) -> bool {
-    platform.catalogue.categories().iter().any(|category| {
-        category.sensitivity == archive::catalogue::Sensitivity::Sensitive && families.contains(&category.scope)
-    })
+    platform
+        .catalogue
+        .categories()
+        .iter()
+        .any(|category| category.sensitivity == archive::catalogue::Sensitivity::Sensitive && families.contains(&category.scope))
 }
 
 /// What was handed in before this should have been taken up: `review.triage` working days ago.
@@ -381,14 +381,9 @@ impl<'a> Event<'a> {
         let action = format!("application.{}", self.kind);
         let moved = self.moved.map(|(from, to)| format!("{from} to {to}")).unwrap_or_default();
         let detail = [moved.as_str(), self.code.unwrap_or_default()].join(" ");
-        Entry {
-            app: Some(app_id),
-            about: Some(self.application_id),
-            detail: detail.trim(),
-            ..Entry::new(self.actor, &action)
-        }
-        .write(tx, &platform.random, now)
-        .await
+        Entry { app: Some(app_id), about: Some(self.application_id), detail: detail.trim(), ..Entry::new(self.actor, &action) }
+            .write(tx, &platform.random, now)
+            .await
     }
 }
 

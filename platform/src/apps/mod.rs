@@ -39,9 +39,7 @@ pub use revisions::{
 };
 pub use rows::{by_client_key, by_id, list, managed_by, of_owner, overrides, redirects, scopes};
 pub(crate) use scopes::usable;
-pub use scopes::{
-    Approval, SwitchError, approvals, approve_families, families, pair, switch_off, switch_on, withdraw_families,
-};
+pub use scopes::{Approval, SwitchError, approvals, approve_families, families, pair, switch_off, switch_on, withdraw_families};
 
 words! {
     /// Where an app stands.

@@ -17,7 +17,12 @@ pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     let running = TaskTracker::new();
     let hard = CancellationToken::new();
     let settings = &platform.settings.jobs;
-    let lanes = [(Lane::Export, settings.exports), (Lane::Deliver, settings.deliveries), (Lane::Mail, platform.settings.mail.at_once), (Lane::Keep, 2)];
+    let lanes = [
+        (Lane::Export, settings.exports),
+        (Lane::Deliver, settings.deliveries),
+        (Lane::Mail, platform.settings.mail.at_once),
+        (Lane::Keep, 2),
+    ];
     let loops = TaskTracker::new();
     for (lane, width) in lanes {
         let lane = LaneLoop {

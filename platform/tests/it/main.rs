@@ -2,11 +2,11 @@
 
 extern crate portward_platform as platform;
 
+mod access_log;
 mod accounts;
+mod app_review;
 mod applications;
 mod applications_draft;
-mod access_log;
-mod app_review;
 mod apps;
 mod audit;
 mod audit_chain;

@@ -224,7 +224,16 @@ impl Frame {
     /// A frame of a page that no server shows.
     pub(crate) fn sample(shell: Shell, account: &str, area: &'static str, console: bool) -> Self {
         let roles = if console { "Reviewer, Administrator".to_owned() } else { String::new() };
-        Self { shell, account: Some(account.to_owned()), roles, area, console, administers: console, helps: console, ..Self::default() }
+        Self {
+            shell,
+            account: Some(account.to_owned()),
+            roles,
+            area,
+            console,
+            administers: console,
+            helps: console,
+            ..Self::default()
+        }
     }
 
     /// The same, for a page of an app.

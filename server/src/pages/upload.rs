@@ -58,20 +58,10 @@ pub(crate) struct Given {
 /// Why a form with files is not taken.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// A file, in words for a page; what was typed beside it is not lost.
-    File(Params, Refusal),
+    /// A file, in words for a page.
+    File(Refusal),
     /// The form itself.
     Form(StatusCode),
-}
-
-impl Refused {
-    /// As what a page that says so is answered.
-    pub(crate) fn status(&self) -> StatusCode {
-        match self {
-            Self::File(_, refusal) => status(refusal),
-            Self::Form(status) => *status,
-        }
-    }
 }
 
 /// As what a page that tells a refusal is answered.
@@ -97,7 +87,7 @@ pub(crate) async fn receive(
     for given in given {
         match given.taken {
             Ok(upload) => files.push(upload),
-            Err(refusal) => return Err(Refused::File(params, refusal)),
+            Err(refusal) => return Err(Refused::File(refusal)),
         }
     }
     Ok((params, files))

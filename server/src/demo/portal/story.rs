@@ -64,8 +64,8 @@ pub(super) async fn tell(past: &Arc<Platform>, now: Millis) -> anyhow::Result<()
     story.on(40);
     let text = "Clear mockups, and every scope is explained. Welcome.";
     story.decide(first, &atlas_application, yes, text).await?;
-    for family in words::ATLAS.families {
-        apps::switch_on(past, dana.actor(), atlas.app_id, family).await?;
+    for family in story.families(&words::ATLAS) {
+        apps::switch_on(past, dana.actor(), atlas.app_id, &family).await?;
     }
 
     // Others come.
@@ -98,7 +98,9 @@ pub(super) async fn tell(past: &Arc<Platform>, now: Millis) -> anyhow::Result<()
     let conditions =
         |family: &str| Outcome { family: family.to_owned(), verdict: Verdict::Conditions { text: condition.to_owned(), due_at } };
     story.decide(second, &watchlight_application, conditions, "A good use of little data.").await?;
-    apps::switch_on(past, emil.actor(), watchlight.app_id, words::ACTIVITY).await?;
+    for family in story.families(&words::WATCHLIGHT) {
+        apps::switch_on(past, emil.actor(), watchlight.app_id, &family).await?;
+    }
     // Handed in so long ago that its limit is over.
     let (account, house, wish) = research;
     let (app, copy) = story.app(account, house, wish).await?;
@@ -316,13 +318,20 @@ impl Story {
         Ok(())
     }
 
+    /// The families that a wish asks for, as far as the catalogue has them; of an operator's own catalogue, the first.
+    fn families(&self, wish: &Wish) -> Vec<String> {
+        let known = apps::families(&self.past);
+        let wished: Vec<String> = known.iter().filter(|family| wish.families.contains(&family.as_str())).cloned().collect();
+        if wished.is_empty() { known.into_iter().take(1).collect() } else { wished }
+    }
+
     /// An application is written and handed in.
     async fn apply(&self, account: &Account, app: &App, house: &House, wish: &Wish) -> anyhow::Result<Application> {
         let past = &self.past;
         let draft = applications::draft::begin(past, account, app).await?;
         let mockups = self.upload(account, app, Purpose::Mockups, "mockups.pdf", words::MOCKUPS).await?;
         let policy = self.upload(account, app, Purpose::Evidence, "data protection.pdf", words::POLICY).await?;
-        let scopes: Vec<String> = wish.families.iter().map(|family| format!("{family}.ongoing")).collect();
+        let scopes: Vec<String> = self.families(wish).iter().map(|family| format!("{family}.ongoing")).collect();
         let set = json!({
             "applicant_name": account.name,
             "applicant_email": account.email,

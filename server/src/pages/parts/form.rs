@@ -204,7 +204,6 @@ pub(crate) struct Field {
     accept: String,
     autocomplete: &'static str,
     inputmode: &'static str,
-    prefix: String,
 }
 
 impl Field {
@@ -251,11 +250,6 @@ impl Field {
     /// What the browser may fill in.
     pub(crate) fn autocomplete(self, autocomplete: &'static str) -> Self {
         Self { autocomplete, ..self }
-    }
-
-    /// Text that stands before what is typed: "https://".
-    pub(crate) fn prefix(self, prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), ..self }
     }
 
     fn kind_of_line(&self) -> &'static str {

@@ -23,7 +23,7 @@ const HOSTILE: &str = "</title><script>alert(1)</script><img src=x onerror=alert
   {{ form.area("description", "Description").max(120).rows(3).purpose("It stands on the consent page.") }}
   {{ form.select("category", "Category", self.choices) }}
   {{ form.url("privacy", "Privacy policy").optional() }}
-  {{ form.text("site", "Web site").prefix("https://").optional() }}
+  {{ form.text("site", "Web site").optional() }}
   {{ form.radios("kind", "Kind of client", self.choices) }}
   {{ form.checks("platforms", "Platforms", self.choices).help("Choose all that apply.") }}
   {{ form.file("icon", "Icon", ".png,.jpg").help("PNG or JPEG, 1024 by 1024, at most 5 MB.") }}

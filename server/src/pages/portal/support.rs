@@ -239,13 +239,13 @@ async fn open(With(state): With<State>, id: CallId, developer: Developer, reques
     };
     let (status, notice) = match told(&page, &mut came.form, problem) {
         Ok(told) => told,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     new_page(&state, &id, &developer, status, came.form, came.held, notice).await
 }
 
 /// What a refusal makes of a form: its errors, or a box on top. What cannot be mended there is a page of its own.
-fn told(page: &Page<'_>, form: &mut Form, refusal: Refusal) -> Result<(StatusCode, Notice), Response> {
+fn told(page: &Page<'_>, form: &mut Form, refusal: Refusal) -> Result<(StatusCode, Notice), Box<Response>> {
     match refusal {
         Refusal::Invalid(found) => {
             for (field, message) in found {
@@ -263,9 +263,9 @@ fn told(page: &Page<'_>, form: &mut Form, refusal: Refusal) -> Result<(StatusCod
                 .text("Look at it below; your text is still here.");
             Ok((StatusCode::CONFLICT, notice))
         }
-        Refusal::Unknown => Err(page.problem(StatusCode::NOT_FOUND)),
-        Refusal::Fault(fault) => Err(page.fault(&fault)),
-        Refusal::NotNow(_) | Refusal::Application(_) | Refusal::Link => Err(page.problem(StatusCode::CONFLICT)),
+        Refusal::Unknown => Err(Box::new(page.problem(StatusCode::NOT_FOUND))),
+        Refusal::Fault(fault) => Err(Box::new(page.fault(&fault))),
+        Refusal::NotNow(_) | Refusal::Application(_) | Refusal::Link => Err(Box::new(page.problem(StatusCode::CONFLICT))),
     }
 }
 
@@ -425,7 +425,7 @@ async fn write(
     };
     match told(&page, &mut came.form, refusal) {
         Ok((status, notice)) => ticket_page(&state, &id, &developer, ticket_id, status, came.form, came.held, notice, "").await,
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
@@ -597,6 +597,6 @@ async fn link_write(With(state): With<State>, id: CallId, request: Request) -> R
     }
     match told(&page, &mut came.form, refusal) {
         Ok((status, notice)) => answer_page(&state, &id, &token, status, came.form, came.held, notice).await,
-        Err(response) => response,
+        Err(response) => *response,
     }
 }

@@ -243,12 +243,10 @@ async fn icon(With(state): With<State>, id: CallId, developer: Developer, of: Of
     let (params, files) = match upload::receive(&state, &parts, body, Purpose::Icon, owner).await {
         Ok(received) => received,
         Err(Refused::Form(status)) => return page.problem(status),
-        Err(refusal @ Refused::File(..)) => {
-            let status = refusal.status();
-            let Refused::File(_, words) = refusal else { return page.problem(status) };
+        Err(Refused::File(refusal)) => {
             let shell = Frame::developer(&state, &developer).of_app(&of, "details");
-            return match told(&state, &of, shell, Some(words.to_string())).await {
-                Ok(told) => told.show(&page, status),
+            return match told(&state, &of, shell, Some(refusal.to_string())).await {
+                Ok(told) => told.show(&page, upload::status(&refusal)),
                 Err(fault) => page.fault(&fault),
             };
         }

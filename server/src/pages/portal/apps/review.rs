@@ -254,7 +254,7 @@ async fn video(With(state): With<State>, id: CallId, developer: Developer, of: O
     let (params, files) = match upload::receive(&state, &parts, body, Purpose::DemoVideo, owner).await {
         Ok(received) => received,
         Err(Refused::Form(status)) => return page.problem(status),
-        Err(Refused::File(_, refusal)) => return wrong(upload::status(&refusal), refusal.to_string()).await,
+        Err(Refused::File(refusal)) => return wrong(upload::status(&refusal), refusal.to_string()).await,
     };
     let Some(file) = files.first() else { return wrong(StatusCode::UNPROCESSABLE_ENTITY, "Choose a file first.".into()).await };
     let version = version(&Form::of(&params));
