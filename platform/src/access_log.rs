@@ -201,3 +201,37 @@ pub(crate) async fn forget(platform: &Platform, before: Millis) -> Result<u64, F
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(log: &AccessLog, call: Call) -> bool {
+        let entry = Access {
+            at: Millis(0),
+            app_id: 1,
+            person_id: None,
+            grant_id: None,
+            request_id: None,
+            call,
+            answer: "ok".into(),
+            bytes: 0,
+        };
+        log.note(entry);
+        std::pin::pin!(log.urgent.notified()).enable()
+    }
+
+    #[test]
+    fn the_writer_is_woken_at_once_by_what_matters_most_and_by_many() {
+        let log = AccessLog::default();
+        for call in [Call::Token, Call::Revoke, Call::UserInfo, Call::Check, Call::Cancel] {
+            assert!(!noted(&log, call), "{call}");
+        }
+        assert!(noted(&log, Call::Add));
+        assert!(noted(&log, Call::Download));
+        while log.waiting() < AT_ONCE - 1 {
+            assert!(!noted(&log, Call::Check));
+        }
+        assert!(noted(&log, Call::Check), "a full statement does not wait for the second");
+    }
+}

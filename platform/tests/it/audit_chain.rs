@@ -213,7 +213,7 @@ db_test! {
         w.execute("delete from audit_head").await;
         audit::seal(&w.platform).await.unwrap();
         assert_eq!(findings(&w).await, [], "by itself the new chain is whole");
-        assert_eq!(verify_with(&w, &[report.head.clone()]).await.1, [Finding::OtherChain { position: 12 }]);
+        assert_eq!(verify_with(&w, std::slice::from_ref(&report.head)).await.1, [Finding::OtherChain { position: 12 }]);
         // The end cut off, and the head with it.
         w.execute("delete from audit_details").await;
         w.execute("delete from audit where position > 10").await;
@@ -230,7 +230,7 @@ db_test! {
         // Eight entries are old enough; those that are not sealed stay whatever their age.
         let age = w.platform.now() - MINUTE * 6 - MINUTE / 2;
         assert_eq!(audit::cut(&w.platform, age).await.unwrap(), 8);
-        let (report, found) = verify_with(&w, &[before.head.clone()]).await;
+        let (report, found) = verify_with(&w, std::slice::from_ref(&before.head)).await;
         assert_eq!(found, []);
         // The cut is on record itself.
         assert_eq!((report.anchor, report.sealed, report.unsealed), (8, 4, 3));

@@ -101,11 +101,10 @@ impl Studio {
 }
 
 fn secret_on(page: &Seen) -> Option<String> {
-    let shown = page.html.split("Client secret").nth(1)?.split('>').find_map(|piece| {
+    page.html.split("Client secret").nth(1)?.split('>').find_map(|piece| {
         let word = piece.split('<').next()?.trim();
         (word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| word.to_owned())
-    });
-    shown
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -283,10 +283,7 @@ async fn a_conflict_of_interest_takes_the_case_away_and_a_hand_over_says_why() {
     let case = rosa.open(&applied.console()).await;
     assert!(!case.html.contains("/take\"") && !case.html.contains("/decide\""), "{}", case.text());
     let forced = rosa
-        .post(
-            &format!("{}/take", applied.console()),
-            &[("version", &case.form("/assign").value("version").unwrap_or("0").to_owned())],
-        )
+        .post(&format!("{}/take", applied.console()), &[("version", case.form("/assign").value("version").unwrap_or("0"))])
         .await;
     assert_eq!(forced.status, 409);
     forced.must_say("You have a conflict of interest");
