@@ -260,6 +260,13 @@ const steps = {
       },
       protection: { data_protection: paragraph('where it is stored, encrypted with a key of their own, for as long as they want') },
     };
+    // What is typed saves itself, without a button.
+    await go(developer, `${developer.url().match(/\/developers\/applications\/\d+/)[0]}/edit/application`);
+    const kept = developer.waitForResponse((answer) => answer.request().method() === 'POST' && answer.url().endsWith('/edit/application'));
+    await developer.locator('[name=applicant_name]').pressSequentially('Typed and left');
+    check.equal((await kept).status(), 200, 'typed text is saved by itself');
+    await developer.reload();
+    check.equal(await developer.inputValue('[name=applicant_name]'), 'Typed and left', 'and is there after a reload');
     for (const [step, fields] of Object.entries(answers)) {
       const path = developer.url().match(/\/developers\/applications\/\d+/)[0];
       state.application = path;

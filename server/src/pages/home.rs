@@ -13,6 +13,7 @@ use crate::state::State;
 
 const STYLES: &str = include_str!("../../assets/portward.css");
 const PORTAL_STYLES: &str = include_str!("../../assets/portal.css");
+const AUTOSAVE: &str = include_str!("../../assets/autosave.js");
 const FAVICON: &str = include_str!("../../assets/favicon.svg");
 
 /// `GET /`
@@ -64,6 +65,7 @@ pub(super) async fn asset(With(state): With<State>, id: CallId, Path(name): Path
         "portward.css" => ("text/css; charset=utf-8", STYLES.to_owned()),
         "portal.css" => ("text/css; charset=utf-8", PORTAL_STYLES.to_owned()),
         "brand.css" => ("text/css; charset=utf-8", view::brand_css(&state.accent).unwrap_or_default()),
+        "autosave.js" => ("text/javascript; charset=utf-8", AUTOSAVE.to_owned()),
         "favicon.svg" => ("image/svg+xml", FAVICON.to_owned()),
         _ => return Page::new(&state, &id).problem(StatusCode::NOT_FOUND),
     };

@@ -79,11 +79,12 @@ pub(crate) struct Page<'a> {
     id: &'a CallId,
     person: Option<&'a Person>,
     form_origin: Option<String>,
+    scripted: bool,
 }
 
 impl<'a> Page<'a> {
     pub(crate) fn new(state: &'a State, id: &'a CallId) -> Self {
-        Self { state, id, person: None, form_origin: None }
+        Self { state, id, person: None, form_origin: None, scripted: false }
     }
 
     /// For somebody who is signed in.
@@ -94,6 +95,11 @@ impl<'a> Page<'a> {
     /// Whose form may lead to another origin in the end.
     pub(crate) fn leading_to(self, origin: String) -> Self {
         Self { form_origin: Some(origin), ..self }
+    }
+
+    /// One that saves itself while it is written: it may run our own script, and call us.
+    pub(crate) fn scripted(self) -> Self {
+        Self { scripted: true, ..self }
     }
 
     pub(crate) fn shell(&self) -> view::Shell {
@@ -122,6 +128,9 @@ impl<'a> Page<'a> {
         if let Some(origin) = self.form_origin.as_deref().filter(|origin| origin.starts_with("http")) {
             policy.push(' ');
             policy.push_str(origin);
+        }
+        if self.scripted {
+            policy.push_str("; script-src 'self'; connect-src 'self'");
         }
         policy.push_str("; base-uri 'none'; frame-ancestors 'none'");
         let mut response = (status, body).into_response();

@@ -107,7 +107,7 @@ async fn rule_01_no_portability_scope_before_an_approved_application(engine: Eng
     // Nothing is approved before the evidence that the organisation exists is recorded, each piece of it.
     take(&rita, &applied).await;
     let refused = decide(&rita, &applied, None).await;
-    assert_eq!(refused.status, 400);
+    assert_eq!(refused.status, 422);
     refused.must_say("Record this before anything is approved");
     assert_eq!(mara.post(&switch, &[("family", ACTIVITY), ("to", "on")]).await.status, 409);
     // A research group has no register entry; that it is genuine is recorded in words.
@@ -169,7 +169,7 @@ async fn rule_03_english_is_read_by_a_machine_and_decided_by_people(engine: Engi
         rita.open(&applied.console()).await.form("/evidence").set("evidence.register", "HRB 1").set("evidence.domain", "Imprint");
     ok(rita.send(form.set("evidence.site", "Live").set("evidence.contact", "Team page")).await);
     let refused = decide(&rita, &applied, None).await;
-    assert_eq!(refused.status, 400);
+    assert_eq!(refused.status, 422);
     refused.must_say("Tick that all of it");
     ok(decide(&rita, &applied, Some("LANGUAGE_NOT_ENABLED")).await);
     mara.open(&applied.portal()).await.must_say("LANGUAGE_NOT_ENABLED");
@@ -204,6 +204,12 @@ async fn rule_05_every_required_field_all_errors_at_once_and_the_terms(engine: E
     let step = mara.open(&format!("{}/edit/application", applied.portal())).await.form("/edit/");
     mara.send(step.set("applicant_name", "Mara").set("applicant_email", "not an address").set("organization_website", "lantern"))
         .await;
+    // And while it is written, as its page's script does; half an address is left alone.
+    let step = mara.open(&format!("{}/edit/application", applied.portal())).await.form("/edit/");
+    let kept = mara.send(step.set("applicant_name", "Mara L").set("applicant_email", "x@y.example").press("_go", "keep")).await;
+    assert!(kept.status == 200 && kept.html.contains("\"version\""), "{}", kept.html);
+    let step = mara.open(&format!("{}/edit/application", applied.portal())).await.form("/edit/");
+    assert_eq!((step.value("applicant_name"), step.value("applicant_email")), (Some("Mara L"), Some("not an address")));
     let refused = submit(&mara, &applied, &[]).await;
     assert_eq!(refused.status, 422);
     for field in [

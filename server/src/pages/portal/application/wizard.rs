@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::{Path, Request, State as With};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
 use platform::Fault;
 use platform::applications::draft::{self, Edits, SaveError};
 use platform::applications::{self, Application};
@@ -101,7 +102,7 @@ async fn show(
     Path((_, step)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let page = Page::new(&state, &id);
+    let page = Page::new(&state, &id).scripted();
     if !application.state.can_be_written() {
         return redirect(&path(&application));
     }
@@ -247,6 +248,9 @@ fn field(form: &Form, question: &Question, scopes: &[(String, String)]) -> Field
 /// What forms may let browsers fill in.
 const AUTOCOMPLETE: [&str; 7] = ["name", "organization", "organization-title", "email", "tel", "url", "country-name"];
 
+/// Where the page's script leads that saves while somebody writes: nowhere.
+const KEEP: &str = "keep";
+
 /// What a step's form holds, and where its button leads.
 struct Posted {
     edits: Edits,
@@ -257,8 +261,13 @@ struct Posted {
 
 fn posted(step: &Step, params: &Params, given: &[Given]) -> Posted {
     let one = |name: &'static str| params.all(name).next().unwrap_or_default().to_owned();
+    let go = one("_go");
     let mut edits = Edits::default();
     for field in &step.fields {
+        // Half an address must not be written to.
+        if go == KEEP && field.role == Some(forms::Role::ContactEmail) {
+            continue;
+        }
         // Who was shown both versions has chosen what was saved since.
         if params.all(&format!("_pick-{}", field.name)).next() == Some("theirs") {
             continue;
@@ -279,7 +288,7 @@ fn posted(step: &Step, params: &Params, given: &[Given]) -> Posted {
     edits.remove = params.all("_remove").filter_map(pair).collect();
     edits.add = params.all("_add").filter_map(pair).collect();
     edits.add.extend(given.iter().filter_map(|given| Some((given.field.clone(), given.taken.as_ref().ok()?.upload_id))));
-    Posted { edits, version: one("_version").parse().unwrap_or(-1), seen: one("_seen"), go: one("_go") }
+    Posted { edits, version: one("_version").parse().unwrap_or(-1), seen: one("_seen"), go }
 }
 
 async fn save(
@@ -291,7 +300,7 @@ async fn save(
     Path((_, step)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let page = Page::new(&state, &id);
+    let page = Page::new(&state, &id).scripted();
     let form = state.platform.forms.of(&application.form);
     let Some(step) = form.steps.iter().find(|held| held.name == step) else { return page.problem(StatusCode::NOT_FOUND) };
     let (parts, body) = request.into_parts();
@@ -334,6 +343,12 @@ async fn save(
         Err(SaveError::Fault(fault)) => return page.fault(&fault),
         Err(SaveError::Unknown | SaveError::TooManyMails) => return page.problem(StatusCode::NOT_FOUND),
     };
+    if posted.go == KEEP {
+        let at = minute(saved.updated_at);
+        let seen = draft::fingerprint(step, &saved.answers());
+        let told = serde_json::json!({ "version": saved.version, "seen": seen, "iso": at.iso, "words": at.words });
+        return ([(CACHE_CONTROL, "no-store")], axum::Json(told)).into_response();
+    }
     let contact = draft::contact(&state.platform, &saved);
     if contact != before
         && let (_, false) = contact
