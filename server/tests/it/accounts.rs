@@ -164,7 +164,7 @@ async fn links_of_mails_work_once_and_for_a_time_and_opening_them_spends_nothing
     let visitor = scene.visitor();
     let form = visitor.open("/developers/sign-up").await.form("sign-up");
     let wrong = visitor.send(form.set("name", " ").set("email", "anna").set("password", "short")).await;
-    assert_eq!(wrong.status, 400);
+    assert_eq!(wrong.status, 422);
     wrong.must_say("There are 3 problems").must_say("Enter your name.");
     assert_eq!(wrong.form("sign-up").value("email"), Some("anna"), "what was typed stays");
     assert!(!wrong.html.contains("short"), "but not the password");
@@ -210,7 +210,7 @@ async fn links_of_mails_work_once_and_for_a_time_and_opening_them_spends_nothing
     let link = link.await.expect("another mail");
     let page = visitor.open(&link).await;
     let weak = visitor.send(page.form("reset").set("password", "anna@clipkeeper")).await;
-    assert_eq!(weak.status, 400);
+    assert_eq!(weak.status, 422);
     visitor.send(weak.form("reset").set("password", OTHER)).await.must_say("Your password is set");
     for browser in [&visitor, &other] {
         assert!(browser.get("/developers/account").await.url.path().ends_with("/login"), "the session ended");
@@ -411,7 +411,7 @@ async fn attempts_are_limited_by_account_and_by_address() {
         bare(&scene.visitor(), "/developers/sign-up", Some(&[("name", "A"), ("email", email), ("password", OTHER)])).await.status
     };
     for _ in 0..5 {
-        assert_eq!(sign_up("nonsense").await, 400);
+        assert_eq!(sign_up("nonsense").await, 422);
     }
     for at in 0..2 {
         assert_eq!(sign_up(&format!("new{at}@clips.example")).await, 303);
@@ -538,7 +538,7 @@ async fn an_account_is_closed_and_its_sessions_with_it() {
     scene.mails.wait_for(ANNA, "address").await;
 
     let page = anna.open("/developers/account/close").await;
-    assert_eq!(anna.send(page.form("close")).await.status, 400, "the box must be ticked");
+    assert_eq!(anna.send(page.form("close")).await.status, 422, "the box must be ticked");
     anna.send(page.form("close").tick("sure", "yes")).await.must_say("Your account is closed");
     for browser in [&anna, &elsewhere] {
         assert!(browser.get("/developers/account").await.url.path().ends_with("/login"));

@@ -133,7 +133,7 @@ async fn a_question_is_answered_by_its_link_without_an_account_and_the_decision_
     let asked = ok(rita.send(ask.clone().set("question_text", "2").press("fill", "question")).await);
     assert!(!asked.form("/ask").value("question").unwrap_or_default().is_empty());
     let refused = rita.send(ask.clone()).await;
-    assert_eq!(refused.status, 400);
+    assert_eq!(refused.status, 422);
     refused.must_say("Write something here");
     ok(rita.send(ask.set("question", "Which screen <b>shows</b> it?").tick("fields", "use_case")).await)
         .must_say("The clock stands");
@@ -144,7 +144,7 @@ async fn a_question_is_answered_by_its_link_without_an_account_and_the_decision_
     let page = stranger.open(&link).await;
     page.must_say("needs no account").must_say("Which screen <b>shows</b> it?");
     let empty = stranger.send(page.form("/developers/answer")).await;
-    assert_eq!(empty.status, 400);
+    assert_eq!(empty.status, 422);
     let answer = empty.form("/developers/answer").set("answer", "It is the third one.");
     let changed = "People keep albums of the clips they watched. Screen 3 of the mockups shows them.";
     ok(stranger.send(answer.clone().set("f.use_case", changed)).await).must_say("Your answer was sent");
@@ -163,12 +163,12 @@ async fn a_question_is_answered_by_its_link_without_an_account_and_the_decision_
 
     let decide = case.form("/decide").tick(&verdict("portability.activity"), "approve");
     let refused = rita.send(decide).await;
-    assert_eq!(refused.status, 400);
+    assert_eq!(refused.status, 422);
     refused.must_say("Record this before anything is approved").must_say("Tick that all of it");
     record(&rita, &applied).await;
     let decide = rita.open(&applied.console()).await.form("/decide").set("words", "Thank you for the mockups.");
     let none = rita.send(decide.clone()).await;
-    assert_eq!(none.status, 400);
+    assert_eq!(none.status, 422);
     none.must_say("Decide about this scope");
     assert_eq!(none.form("/decide").value("words"), Some("Thank you for the mockups."), "nothing typed is lost");
     ok(rita.send(decide.tick(&verdict("portability.activity"), "approve")).await).must_say("The decision is made");
@@ -200,7 +200,7 @@ async fn the_second_of_two_reviewers_at_once_gets_both_versions() {
     let second = rita.open(&applied.console()).await.form("/decide").tick(&verdict("portability.activity"), "refuse");
     let second = second.set("code.portability.activity", "OTHER");
     let wrong = rita.send(second.clone()).await;
-    assert_eq!(wrong.status, 400);
+    assert_eq!(wrong.status, 422);
     wrong.must_say("With the code OTHER the reason has to be written out");
     let second = second.set("text.portability.activity", "I do not like it.");
     ok(rita.send(first).await);
@@ -274,7 +274,7 @@ async fn a_conflict_of_interest_takes_the_case_away_and_a_hand_over_says_why() {
     let hand_over = rita.open(&applied.console()).await.form("/assign");
     let to = rosa_of(&rita, &applied).await;
     let silent = rita.send(hand_over.clone().set("to", &to)).await;
-    assert_eq!(silent.status, 400);
+    assert_eq!(silent.status, 422);
     silent.must_say("Write something here");
     ok(rita.send(hand_over.set("to", &to).set("note", "I am away.")).await).must_say("given to them");
     rosa.open("/console").await.must_say("Waiting for you").must_say("Clipkeeper");

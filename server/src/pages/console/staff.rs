@@ -193,7 +193,7 @@ async fn add(With(state): With<State>, id: CallId, staff: Staff, request: Reques
             form.wrong("email", sentence(&refused));
         }
     }
-    add_page(&state, &id, &parts.extensions, StatusCode::BAD_REQUEST, form)
+    add_page(&state, &id, &parts.extensions, StatusCode::UNPROCESSABLE_ENTITY, form)
 }
 
 /// A refusal as a sentence.

@@ -192,7 +192,7 @@ pub(crate) async fn rename<R: Realm>(With(state): With<State>, id: CallId, reque
         Ok(Err(flaw)) => {
             let mut form = Form::of(&params);
             flawed(&mut form, [flaw]);
-            name_page::<R>(&state, &id, &parts, StatusCode::BAD_REQUEST, form)
+            name_page::<R>(&state, &id, &parts, StatusCode::UNPROCESSABLE_ENTITY, form)
         }
         Err(fault) => page.fault(&fault),
     }
@@ -249,7 +249,7 @@ pub(crate) async fn change_password<R: Realm>(With(state): With<State>, id: Call
         Ok(Err(flaw)) => {
             let mut form = Form::new();
             flawed(&mut form, [flaw]);
-            password_page::<R>(&state, &id, &parts, StatusCode::BAD_REQUEST, form)
+            password_page::<R>(&state, &id, &parts, StatusCode::UNPROCESSABLE_ENTITY, form)
         }
         Err(fault) => page.fault(&fault),
     }

@@ -159,7 +159,7 @@ async fn take_first_code<R: Realm>(state: &State, id: &CallId, parts: &Parts, pa
     let mut form = Form::new();
     if code.is_empty() {
         form.wrong("code", "Enter the code that the app shows.");
-        return set_up_page::<R>(state, id, (StatusCode::BAD_REQUEST, form, Notice::default()), &known, to).await;
+        return set_up_page::<R>(state, id, (StatusCode::UNPROCESSABLE_ENTITY, form, Notice::default()), &known, to).await;
     }
     let platform = &state.platform;
     let attempt = match state.limits.codes.begin(&account.account_id.to_string(), platform.now()) {
@@ -244,7 +244,7 @@ async fn take_change<R: Realm>(state: &State, id: &CallId, parts: &Parts, params
     let (what, code) = (one(params, "what"), one(params, "code"));
     if code.is_empty() {
         form.wrong("code", "Enter a code of your app, or a recovery code.");
-        return Ok(manage_page::<R>(state, id, parts, (StatusCode::BAD_REQUEST, form, Notice::default())).await);
+        return Ok(manage_page::<R>(state, id, parts, (StatusCode::UNPROCESSABLE_ENTITY, form, Notice::default())).await);
     }
     let platform = &state.platform;
     let attempt = match state.limits.codes.begin(&account.account_id.to_string(), platform.now()) {

@@ -126,7 +126,7 @@ async fn take<R: Realm>(state: &State, id: &CallId, parts: &Parts, params: &Para
         form.wrong("password", "Enter your password.");
     }
     if !form.is_right() {
-        return Ok(page::<R>(state, id, StatusCode::BAD_REQUEST, to, form, known.as_ref(), Said::default()));
+        return Ok(page::<R>(state, id, StatusCode::UNPROCESSABLE_ENTITY, to, form, known.as_ref(), Said::default()));
     }
     let attempts = match begin_attempt::<R>(state, parts, email) {
         Ok(attempts) => attempts,
@@ -242,7 +242,7 @@ async fn take_code<R: Realm>(state: &State, id: &CallId, parts: &Parts, params: 
     let mut form = Form::new();
     if code.is_empty() {
         form.wrong("code", "Enter the code.");
-        return Ok(code_page::<R>(state, id, StatusCode::BAD_REQUEST, to, form, Notice::default()));
+        return Ok(code_page::<R>(state, id, StatusCode::UNPROCESSABLE_ENTITY, to, form, Notice::default()));
     }
     let platform = &state.platform;
     let attempt = match state.limits.codes.begin(&account.account_id.to_string(), platform.now()) {

@@ -72,7 +72,7 @@ impl Posted {
                     let name = names.iter().find(|(ours, _)| *ours == field).map_or(field.as_str(), |(_, theirs)| theirs);
                     form.wrong(name, why);
                 }
-                self.again(StatusCode::BAD_REQUEST, form, None).await
+                self.again(StatusCode::UNPROCESSABLE_ENTITY, form, None).await
             }
             Refusal::Stale => match self.clash().await {
                 Ok(clash) => self.again(StatusCode::CONFLICT, form, Some(clash)).await,
