@@ -165,6 +165,12 @@ mod tests {
     }
 
     #[test]
+    fn time_zones_come_along_for_containers_that_have_none() {
+        let along = jiff::tz::TimeZoneDatabase::bundled();
+        assert!(along.get("Europe/Dublin").is_ok() && along.get("Pacific/Auckland").is_ok());
+    }
+
+    #[test]
     fn nonsense_is_refused_with_what_to_write() {
         for (text, cure) in [
             ("time_zone = 'Berlin'", "Europe/Dublin"),
