@@ -245,11 +245,21 @@ pub struct Webhooks {
     pub timeout: Span,
     /// Addresses (`10.1.0.0/16`, `127.0.0.1`) and host names that may be called although they are not on the public Internet, plain http included.
     pub allow: Vec<String>,
+    /// Test events that one app may ask for within the window.
+    pub tests: u32,
+    /// The window.
+    pub test_window: Span,
 }
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self { retry_for: Span::hours(72), timeout: Span::seconds(15), allow: Vec::new() }
+        Self {
+            retry_for: Span::hours(72),
+            timeout: Span::seconds(15),
+            allow: Vec::new(),
+            tests: 10,
+            test_window: Span::minutes(15),
+        }
     }
 }
 

@@ -84,6 +84,11 @@ impl Event {
         Self::new(client_key, EventName::AuthorizationRemoved, create_time, Some(open_id), content)
     }
 
+    /// `tiktok.ping`: about nobody, and saying nothing.
+    pub fn ping(client_key: &str, create_time: i64) -> Self {
+        Self::new(client_key, EventName::Ping, create_time, None, "{}".into())
+    }
+
     fn new(client_key: &str, event: EventName, create_time: i64, open_id: Option<&str>, content: String) -> Self {
         Self { client_key: client_key.into(), event, create_time, user_openid: open_id.map(Into::into), content }
     }

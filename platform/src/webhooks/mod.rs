@@ -2,6 +2,7 @@
 
 mod guard;
 mod rows;
+mod trial;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) use guard::Got;
 pub use guard::{Outbound, Refused};
 pub(crate) use rows::reopen;
 pub use rows::{DeliveryRow, list};
+pub use trial::{NoTrial, Trial, Trials, try_out};
 
 /// The pauses between attempts; the last is repeated until the time is over.
 const PAUSES: [u64; 7] = [5, 60, 300, 1800, 7200, 18_000, 36_000];

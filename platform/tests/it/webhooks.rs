@@ -173,7 +173,7 @@ db_test! {
         happen(&w).await;
         tokio::time::timeout(Duration::from_secs(5), w.drain()).await.expect("the call is broken off");
         let row = deliveries(&w).await.pop().unwrap();
-        assert_eq!((row.last_status, row.last_error.as_deref()), (None, Some("the call failed: no answer in time")));
+        assert_eq!((row.last_status, row.last_error.as_deref()), (None, Some("it took too long")));
         receiver.answer(Answer::Huge(64 << 20));
         tokio::time::timeout(Duration::from_secs(10), next(&w)).await.expect("the body is not waited for").unwrap();
         assert!(deliveries(&w).await[0].delivered_at.is_some());

@@ -100,7 +100,7 @@ impl Studio {
     }
 }
 
-fn secret_on(page: &Seen) -> Option<String> {
+pub(crate) fn secret_on(page: &Seen) -> Option<String> {
     page.html.split("Client secret").nth(1)?.split('>').find_map(|piece| {
         let word = piece.split('<').next()?.trim();
         (word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| word.to_owned())

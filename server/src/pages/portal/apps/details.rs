@@ -8,6 +8,7 @@ use platform::Fault;
 use platform::apps::{self, AppDetails, Change, PlatformKind, Revision, RevisionState, SaveError};
 use platform::uploads::Purpose;
 
+use super::webhook::WebhookTest;
 use super::{base, done, follow, lines, locked, posted, query, refused, stale, version};
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, OfApp, act, see};
@@ -52,6 +53,8 @@ pub(super) struct FixedPage {
     /// Where what is in review is recalled.
     pub(super) recall: Option<String>,
     pub(super) summary: Summary,
+    /// The test of the webhook address, on the page of the products.
+    pub(super) test: Option<WebhookTest>,
 }
 
 impl DetailsPage {
@@ -81,6 +84,7 @@ pub(super) fn fixed(shell: Frame, copy: &Revision, title: &'static str, path: &s
         begin: (!in_review).then(|| format!("{path}/revision")),
         recall: in_review.then(|| format!("{path}/review/recall")),
         summary: Summary(lines::rows(&lines::of(&copy.details))),
+        test: None,
     }
 }
 

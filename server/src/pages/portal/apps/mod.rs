@@ -8,6 +8,7 @@ pub(crate) mod lines;
 mod products;
 mod review;
 mod scopes;
+mod webhook;
 
 use askama::Template;
 use axum::body::Body;
@@ -19,7 +20,7 @@ use platform::apps::{
     self, App, AppStatus, ChangeError, Details, MakeError, Move, OwnerKind, Progress, RevisionState, SaveError,
 };
 use platform::organisations;
-use platform::{Fault, Millis};
+use platform::{Fault, Millis, Platform};
 
 use crate::api::Params;
 use crate::http::CallId;
@@ -46,6 +47,7 @@ pub(super) fn acts() -> Vec<Act> {
         own,
         details::acts(),
         products::acts(),
+        webhook::acts(),
         credentials::acts(),
         scopes::acts(),
         review::acts(),
@@ -267,17 +269,21 @@ async fn make(With(state): With<State>, id: CallId, developer: Developer, reques
         "account" => Some((OwnerKind::Account, developer.account.account_id)),
         other => other.parse().ok().map(|id| (OwnerKind::Organisation, id)),
     };
-    let Some(owner) = owner else { return page.problem(StatusCode::BAD_REQUEST) };
-    match apps::create_for(&state.platform, &developer.account, owner, form.value("name")).await {
-        Ok(app) => {
+    let made = match owner {
+        Some(owner) => Some(apps::create_for(&state.platform, &developer.account, owner, form.value("name")).await),
+        None => None,
+    };
+    match made {
+        Some(Ok(app)) => {
             follow(&state, app.app_id).await;
             return redirect(&format!("{}/credentials?done=made", base(&app)));
         }
-        Err(MakeError::Name(words)) => form.wrong("name", words),
-        Err(refusal @ MakeError::TooMany(_)) => form.wrong("owner", format!("{refusal}.")),
+        None => form.wrong("owner", "Choose whose app it is."),
+        Some(Err(MakeError::Name(words))) => form.wrong("name", words),
+        Some(Err(refusal @ MakeError::TooMany(_))) => form.wrong("owner", format!("{refusal}.")),
         // Forged, or no longer theirs.
-        Err(MakeError::Forbidden) => return page.problem(StatusCode::NOT_FOUND),
-        Err(MakeError::Fault(fault)) => return page.fault(&fault),
+        Some(Err(MakeError::Forbidden)) => return page.problem(StatusCode::NOT_FOUND),
+        Some(Err(MakeError::Fault(fault))) => return page.fault(&fault),
     };
     match owners(&state, &developer).await {
         Ok(owners) => {
@@ -318,6 +324,7 @@ struct TrackView {
     badge: Badge,
     whose: &'static str,
     due: Option<Moment>,
+    late: bool,
     parts: Checklist,
     reasons: Vec<platform::notices::Reason>,
     link: (&'static str, String),
@@ -352,7 +359,7 @@ fn in_sentence(title: &str) -> String {
     }
 }
 
-fn track(of: &apps::Track, link: (&'static str, String)) -> TrackView {
+fn track(platform: &Platform, of: &apps::Track, link: (&'static str, String)) -> TrackView {
     let waiting = of.whose == Move::Staff;
     let parts = of.parts.iter().map(|part| {
         let missing = match part.missing.as_slice() {
@@ -381,7 +388,8 @@ fn track(of: &apps::Track, link: (&'static str, String)) -> TrackView {
         title: of.title,
         badge: Badge::new(tone(of.progress), of.words.clone()),
         whose: whose(of.whose),
-        due: of.due.map(|due| Moment::day(moment(due))),
+        due: of.due.map(|due| crate::pages::cases::day(platform, due)),
+        late: of.late,
         parts: Checklist(parts.collect()),
         reasons: of.reasons.clone(),
         link,
@@ -418,8 +426,8 @@ async fn overview(With(state): With<State>, id: CallId, developer: Developer, of
         waits: [&list.app_review, &list.application].iter().any(|track| track.whose == Move::Staff),
         answers: list.answers,
         tracks: vec![
-            track(&list.app_review, ("Open app review", format!("{path}/review"))),
-            track(&list.application, ("View scopes", format!("{path}/scopes"))),
+            track(&state.platform, &list.app_review, ("Open app review", format!("{path}/review"))),
+            track(&state.platform, &list.application, ("View scopes", format!("{path}/scopes"))),
         ],
         can_begin: copy.state == RevisionState::Approved && of.app.status == AppStatus::Live,
         can_revert: copy.state == RevisionState::Draft && approved.is_some(),

@@ -7,7 +7,8 @@ use axum::response::Response;
 use platform::Fault;
 use platform::apps::{self, AppDetails, Change, PlatformKind, Product, SaveError, redirects_field};
 
-use super::details::{fixed, is_fixed};
+use super::details::{FixedPage, fixed, is_fixed};
+use super::webhook::WebhookTest;
 use super::{base, done, follow, lines, query, refused, stale, version};
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, OfApp, act, see};
@@ -36,6 +37,7 @@ struct ProductsPage {
     login: bool,
     portability: bool,
     version: i64,
+    test: WebhookTest,
 }
 
 fn help(platform: PlatformKind) -> &'static str {
@@ -86,20 +88,29 @@ fn read(form: &Form, mut details: AppDetails) -> AppDetails {
 async fn show(With(state): With<State>, id: CallId, developer: Developer, of: OfApp, request: Request) -> Response {
     let page = Page::new(&state, &id);
     let shell = Frame::developer(&state, &developer).of_app(&of, "products").done(done(&query(&request)));
-    match told(&state, &page, &of, shell).await {
+    match told(&state, &page, &of, shell, StatusCode::OK, None).await {
         Ok(answer) => answer,
         Err(fault) => page.fault(&fault),
     }
 }
 
-async fn told(state: &State, page: &Page<'_>, of: &OfApp, shell: Frame) -> Result<Response, Fault> {
+/// The page, with what came of a test of the webhook.
+pub(super) async fn told(
+    state: &State,
+    page: &Page<'_>,
+    of: &OfApp,
+    shell: Frame,
+    status: StatusCode,
+    tested: Option<Notice>,
+) -> Result<Response, Fault> {
     let platform = &state.platform;
     let mut tx = platform.db.read().await?;
     let copy = apps::working_copy(&mut tx, of.app.app_id).await?;
     drop(tx);
     let path = base(&of.app);
+    let test = WebhookTest::new(&path, &copy.details.webhook_url, tested);
     if is_fixed(&copy) {
-        return Ok(page.show(StatusCode::OK, &fixed(shell, &copy, "Products", &path)));
+        return Ok(page.show(status, &FixedPage { test: Some(test), ..fixed(shell, &copy, "Products", &path) }));
     }
     let details = &copy.details;
     let mut form = fill(details);
@@ -136,8 +147,9 @@ async fn told(state: &State, page: &Page<'_>, of: &OfApp, shell: Frame) -> Resul
         version: copy.version,
         form,
         path,
+        test,
     };
-    Ok(page.show(StatusCode::OK, &told))
+    Ok(page.show(status, &told))
 }
 
 async fn save(With(state): With<State>, id: CallId, developer: Developer, of: OfApp, request: Request) -> Response {
