@@ -4,10 +4,13 @@ use std::path::Path;
 
 use archive::catalogue::Catalogue;
 use archive::source::Sources;
+use platform::applications::canned;
 use platform::db::SchemaState;
-use platform::{Clock, Random, keys, notices, properties, vault, webhooks};
+use platform::toml_file::BadLines;
+use platform::{Clock, Random, keys, notices, properties, tickets, vault, webhooks};
 
 use crate::config::Config;
+use crate::out::{self, say};
 use crate::{sandbox, serve, state};
 
 /// Scope strings longer than this do not fit the columns of clients that are widely used (`client-rules.md` 16).
@@ -16,8 +19,8 @@ const SCOPE_WIDTH: usize = 249;
 /// `portward check`
 pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     let config = Config::read(file)?;
-    println!("configuration   ok      {}", file.display());
-    let mut report = Report { faults: 0 };
+    say!("configuration   ok      {}", file.display());
+    let mut report = Report { faults: 0, unsaid: None };
     if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key) {
         report.line("tls", serve::tls(&config.path(cert), &config.path(key)).map(|_| cert.display().to_string()));
     }
@@ -44,6 +47,7 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
     }
     let forms = platform::forms::Forms::open(&config.settings().applications, &config.brand.name, &config.folder);
     report.line("forms", forms.map(|forms| format!("{}, terms {}", forms.current().key(), forms.terms.version)));
+    texts(&config, &mut report);
     store(&config, "store", None, &mut report).await;
     if let Some(own) = config.of_sandbox()? {
         store(&own, "sandbox", Some(sandbox::SCHEMA), &mut report).await;
@@ -60,7 +64,8 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
         }
     };
     for (section, reason) in Sources::unchecked(&catalogue) {
-        println!("catalogue       note    section {}: the owner of its rows is not checked: {reason}", section.path.join(" > "));
+        let path = section.path.join(" > ");
+        report.note("catalogue", format_args!("section {path}: the owner of its rows is not checked: {reason}"));
     }
     let folder = config.catalog_file();
     match Sources::open(&catalogue, folder.parent().unwrap_or(Path::new("."))).await {
@@ -92,6 +97,26 @@ async fn providers(config: &Config, now: platform::Millis, report: &mut Report) 
     }
 }
 
+/// Reads the operator's texts for staff, where there are any.
+fn texts(config: &Config, report: &mut Report) {
+    let settings = config.settings();
+    let decisions = |text: &str| canned::parse(text).map(|texts| texts.len());
+    let answers = |text: &str| tickets::canned::parse(text).map(|texts| texts.len());
+    for (file, parse) in [
+        (&settings.review.canned_texts, &decisions as &dyn Fn(&str) -> Result<usize, BadLines>),
+        (&settings.tickets.canned_texts, &answers),
+    ] {
+        let Some(file) = file else { continue };
+        let told = match std::fs::read_to_string(file) {
+            Ok(text) => parse(&text)
+                .map(|count| format!("{count} in {}", file.display()))
+                .map_err(|bad| format!("{}: {bad}", file.display())),
+            Err(fault) => Err(format!("{}: {fault}", file.display())),
+        };
+        report.line("texts", told);
+    }
+}
+
 /// Whether the mail server answers and lets us in.
 async fn mail(config: &Config, report: &mut Report) {
     match notices::Mail::open(&config.mail, &config.folder) {
@@ -99,7 +124,9 @@ async fn mail(config: &Config, report: &mut Report) {
             let checked = smtp.check().await.map(|()| format!("{smtp} takes mail"));
             report.line("mail", checked.map_err(anyhow::Error::msg));
         }
-        Ok(_) => println!("mail            note    mail.host is not set: mails are written into a folder and reach nobody"),
+        Ok(_) => {
+            report.note("mail", format_args!("mail.host is not set: mails are written into a folder and reach nobody"));
+        }
         Err(fault) => report.line("mail", Err::<String, _>(fault)),
     }
 }
@@ -140,10 +167,9 @@ async fn store(config: &Config, what: &'static str, apart: Option<&'static str>,
             for app in &apps {
                 let width = platform::apps::scopes(&mut tx, app.app_id).await.map_or(0, |scopes| scopes.to_string().len());
                 if width > SCOPE_WIDTH {
-                    println!(
-                        "apps            note    {} ({}): its scopes have {width} characters; clients that keep them in 250 cannot",
-                        app.name, app.client_key
-                    );
+                    let (name, key) = (&app.name, &app.client_key);
+                    let words = "characters; clients that keep them in 250 cannot";
+                    report.note("apps", format_args!("{name} ({key}): its scopes have {width} {words}"));
                 }
             }
         }
@@ -153,20 +179,34 @@ async fn store(config: &Config, what: &'static str, apart: Option<&'static str>,
 
 struct Report {
     faults: usize,
+    /// Why a line could not be printed.
+    unsaid: Option<std::io::Error>,
 }
 
 impl Report {
     fn line<E: std::fmt::Display>(&mut self, what: &str, result: Result<String, E>) {
         match result {
-            Ok(told) => println!("{what:<15} ok      {told}"),
+            Ok(told) => self.say(format_args!("{what:<15} ok      {told}")),
             Err(fault) => {
                 self.faults += 1;
-                println!("{what:<15} FAULT   {fault}");
+                self.say(format_args!("{what:<15} FAULT   {fault}"));
             }
         }
     }
 
+    fn note(&mut self, what: &str, words: std::fmt::Arguments<'_>) {
+        self.say(format_args!("{what:<15} note    {words}"));
+    }
+
+    fn say(&mut self, words: std::fmt::Arguments<'_>) {
+        let said = out::line(words);
+        self.unsaid = self.unsaid.take().or(said.err());
+    }
+
     fn end(self) -> anyhow::Result<()> {
+        if let Some(fault) = self.unsaid {
+            return Err(fault.into());
+        }
         match self.faults {
             0 => Ok(()),
             1 => anyhow::bail!("1 fault"),

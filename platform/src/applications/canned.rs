@@ -2,13 +2,14 @@
 //! needed, so that a change holds at once.
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::codes;
+use crate::toml_file::{self, BadLines, Lines};
 use crate::{Fault, Platform};
 
 /// One text.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canned {
     /// For which: a decision code, `QUESTION`, `CONDITIONS` or `APPROVED`.
     pub code: String,
@@ -21,7 +22,16 @@ pub struct Canned {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    text: Vec<Canned>,
+    text: Vec<Read>,
+}
+
+/// One text with its places in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    code: Spanned<String>,
+    title: String,
+    text: Spanned<String>,
 }
 
 /// What a text can be for besides the codes of refusals.
@@ -30,15 +40,21 @@ pub const OTHERS: &[&str] = &["QUESTION", "CONDITIONS", "APPROVED"];
 const OURS: &str = include_str!("canned.toml");
 
 /// Reads a file of texts.
-pub fn parse(text: &str) -> Result<Vec<Canned>, String> {
-    let file: File = toml::from_str(text).map_err(|fault| fault.to_string())?;
-    for canned in &file.text {
-        if codes::find(&canned.code).is_none() && !OTHERS.contains(&canned.code.as_str()) {
-            return Err(format!("{:?} is no decision code, and none of {}", canned.code, OTHERS.join(", ")));
+pub fn parse(text: &str) -> Result<Vec<Canned>, BadLines> {
+    let file: File = toml_file::read(text)?;
+    let mut lines = Lines::new(text);
+    let mut texts = Vec::with_capacity(file.text.len());
+    for Read { code, title, text } in file.text {
+        if codes::find(code.get_ref()).is_none() && !OTHERS.contains(&code.get_ref().as_str()) {
+            let message = format!("{:?} is no decision code, and none of {}", code.get_ref(), OTHERS.join(", "));
+            lines.wrong(code.span().start, message);
         }
-        super::review::tidy(&canned.text).map_err(|why| format!("{}: {why}", canned.title))?;
+        if let Err(why) = super::review::tidy(text.get_ref()) {
+            lines.wrong(text.span().start, format!("{title}: {why}"));
+        }
+        texts.push(Canned { code: code.into_inner(), title, text: text.into_inner() });
     }
-    Ok(file.text)
+    lines.settle(texts)
 }
 
 /// The texts that hold: the operator's file, or those that come along.
@@ -64,7 +80,13 @@ mod tests {
 
     #[test]
     fn a_file_with_an_unknown_code_is_refused_by_name() {
-        let fault = parse("[[text]]\ncode = 'NO_SUCH'\ntitle = 'x'\ntext = 'y'").unwrap_err();
-        assert!(fault.contains("NO_SUCH"), "{fault}");
+        let fault = parse(
+            "[[text]]\ncode = 'NO_SUCH'\ntitle = 'x'\ntext = 'y'\n\n[[text]]\ncode = 'QUESTION'\ntitle = 'z'\ntext = \"\\u0007\"",
+        )
+        .unwrap_err();
+        let told = fault.to_string();
+        assert!(told.starts_with("line 2: \"NO_SUCH\" is no decision code") && told.contains("\nline 9: z: "), "{told}");
+        let shape = parse("# ours\n[[text]]\ncode = 'QUESTION'\ntitel = 'x'\ntext = 'y'").unwrap_err().to_string();
+        assert!(shape.starts_with("line 4: unknown field `titel`"), "{shape}");
     }
 }

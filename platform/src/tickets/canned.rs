@@ -2,13 +2,14 @@
 //! needed, so that a change holds at once.
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::Topic;
+use crate::toml_file::{self, BadLines, Lines};
 use crate::{Fault, Platform};
 
 /// One text.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canned {
     /// For which topic; without one, for all.
     topic: Option<String>,
@@ -28,24 +29,38 @@ impl Canned {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    text: Vec<Canned>,
+    text: Vec<Read>,
+}
+
+/// One text with its places in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    topic: Option<Spanned<String>>,
+    title: String,
+    text: Spanned<String>,
 }
 
 const OURS: &str = include_str!("canned.toml");
 
 /// Reads a file of texts.
-pub(super) fn parse(text: &str) -> Result<Vec<Canned>, String> {
-    let file: File = toml::from_str(text).map_err(|fault| fault.to_string())?;
-    for canned in &file.text {
-        if let Some(topic) = &canned.topic
-            && Topic::parse(topic).is_none()
+pub fn parse(text: &str) -> Result<Vec<Canned>, BadLines> {
+    let file: File = toml_file::read(text)?;
+    let mut lines = Lines::new(text);
+    let mut texts = Vec::with_capacity(file.text.len());
+    for Read { topic, title, text } in file.text {
+        if let Some(topic) = &topic
+            && Topic::parse(topic.get_ref()).is_none()
         {
             let known: Vec<&str> = Topic::ALL.iter().map(|topic| topic.as_str()).collect();
-            return Err(format!("{topic:?} is no topic; they are {}", known.join(", ")));
+            lines.wrong(topic.span().start, format!("{:?} is no topic; they are {}", topic.get_ref(), known.join(", ")));
         }
-        super::acts::tidy(&canned.text, super::acts::LONGEST_TEXT).map_err(|why| format!("{}: {why}", canned.title))?;
+        if let Err(why) = super::acts::tidy(text.get_ref(), super::acts::LONGEST_TEXT) {
+            lines.wrong(text.span().start, format!("{title}: {why}"));
+        }
+        texts.push(Canned { topic: topic.map(Spanned::into_inner), title, text: text.into_inner() });
     }
-    Ok(file.text)
+    lines.settle(texts)
 }
 
 /// The texts that are offered about a topic: the operator's, or those that come along.

@@ -2,7 +2,7 @@
 //! submitted application is mended through one.
 
 mod acts;
-mod canned;
+pub mod canned;
 mod rows;
 mod staff;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use crate::{Fault, apps, uploads};
 
 pub use acts::{By, LinkLook, New, Writing, account_of_link, close, is_new, look_at_link, open, write, write_by_link};
 pub use canned::{Canned, texts};
-pub use rows::{After, Filter, Line, by_id, list, messages, numbers, of_account};
+pub use rows::{After, Filter, Line, by_id, concerning, list, messages, numbers, of_account};
 pub use staff::{answer, assign, close_by_staff, note, open_for_correction, refuse_correction};
 pub(crate) use staff::{escalate, forget};
 

@@ -11,7 +11,10 @@ fn every_topic_has_a_text_to_start_from() {
     }
     assert!(texts.iter().any(|text| text.fits(Topic::Portability) && !text.fits(Topic::Account)));
     assert!(
-        canned::parse("[[text]]\ntopic = \"Weather\"\ntitle = \"a\"\ntext = \"b\"").unwrap_err().contains("Data Portability API")
+        canned::parse("[[text]]\ntopic = \"Weather\"\ntitle = \"a\"\ntext = \"b\"")
+            .unwrap_err()
+            .to_string()
+            .contains("Data Portability API")
     );
 }
 

@@ -442,3 +442,53 @@ async fn demo_on_own_input() {
         .expect("it runs");
     assert!(!absent.status.success() && said(&absent).contains("absent.db"), "{}", said(&absent));
 }
+
+#[test]
+fn who_stops_reading_hears_no_cry() {
+    let portward = Plan::new(Engine::Sqlite).install();
+    let all: [&[&str]; 6] = [
+        &["admin", "acts"],
+        &["admin", "--json", "acts"],
+        &["admin", "notices", "preview", "--all"],
+        &["admin", "--config", "portward.toml", "audit", "list"],
+        &["migrate", "--config", "portward.toml"],
+        &["check", "--config", "portward.toml"],
+    ];
+    for args in all {
+        let mut child = portward.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        // As `head` does once it has its lines.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("its end");
+        assert_eq!(text(&output.stderr), "", "{args:?}");
+        assert!(output.status.success(), "{args:?}: {}", output.status);
+    }
+}
+
+/// Files of texts are read when they are needed; what is wrong in them is said before that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_reads_the_operators_texts_and_says_which_line_is_wrong() {
+    let toml = "[review]\ncanned_texts = \"texts.toml\"\n[tickets]\ncanned_texts = \"answers.toml\"\n";
+    let portward = Plan::new(Engine::Sqlite).toml(toml).install();
+    let check = |texts: &str, answers: &str| {
+        std::fs::write(portward.path("texts.toml"), texts).expect("a file");
+        std::fs::write(portward.path("answers.toml"), answers).expect("a file");
+        let output = portward.run(&["check", "--config", "portward.toml"]);
+        (output.status.success(), said(&output))
+    };
+    let texts = "[[text]]\ncode = \"QUESTION\"\ntitle = \"Ask\"\ntext = \"What for?\"\n";
+    let answers = "[[text]]\ntitle = \"Thanks\"\ntext = \"Thank you.\"\n";
+    let (right, words) = check(texts, answers);
+    assert!(right && words.contains("1 in ") && words.contains("texts.toml") && words.contains("answers.toml"), "{words}");
+    for (texts, answers, wanted) in [
+        (texts.replace("QUESTION", "QUESTON"), answers.to_owned(), "texts.toml: line 2: \"QUESTON\" is no decision code"),
+        (texts.replace("title", "titel"), answers.to_owned(), "texts.toml: line 3: unknown field"),
+        (format!("{texts}[[text]\n"), answers.to_owned(), "texts.toml: line 5: "),
+        (texts.to_owned(), format!("{answers}topic = \"Weather\"\n"), "answers.toml: line 4: \"Weather\" is no topic"),
+    ] {
+        let (right, words) = check(&texts, &answers);
+        assert!(!right && words.contains(wanted), "{wanted} is not in: {words}");
+    }
+    std::fs::remove_file(portward.path("texts.toml")).expect("it is there");
+    let output = portward.run(&["check", "--config", "portward.toml"]);
+    assert!(!output.status.success() && said(&output).contains("texts.toml: "), "{}", said(&output));
+}
