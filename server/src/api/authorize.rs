@@ -16,7 +16,7 @@ use wire::{OAuthErrorCode, ScopeSet};
 use super::params::BadParams;
 use super::{Params, is};
 use crate::http::CallId;
-use crate::pages::{self, Page, consent, session};
+use crate::pages::{self, Page, consent, session, view};
 use crate::state::State;
 
 /// The longest query that is repeated in an address.
@@ -118,7 +118,7 @@ async fn proceed(state: &State, page: &Page<'_>, person: &Person, asked: &Asked,
             Err(fault) => return page.fault(&fault),
         }
     }
-    consent::show(state, page, person, asked, query)
+    consent::show(state, page, person, asked, query).await
 }
 
 /// What the app is told of a person whose region is not served (`client-rules.md` 34).
@@ -278,7 +278,7 @@ impl Asked {
 }
 
 /// The origin to which a sign-in that goes on to this query may be redirected in the end: that of a registered URI only.
-pub(crate) async fn origin_of(state: &State, query: &str) -> Option<(String, App)> {
+pub(crate) async fn origin_of(state: &State, query: &str) -> Option<(String, view::App)> {
     let params = Params::parse(query.as_bytes()).ok()?;
     let key = params.get_either("client_key", "client_id").ok()??.to_owned();
     let uri = params.get("redirect_uri").ok()??.to_owned();
@@ -286,7 +286,7 @@ pub(crate) async fn origin_of(state: &State, query: &str) -> Option<(String, App
     let app = apps::by_client_key(&mut tx, &key).await.ok()??;
     let registered: Vec<RedirectUri> = apps::redirects(&mut tx, app.app_id).await.ok()?;
     registered.iter().any(|known| known.matches(&uri)).then_some(())?;
-    Some((url::Url::parse(&uri).ok()?.origin().ascii_serialization(), app))
+    Some((url::Url::parse(&uri).ok()?.origin().ascii_serialization(), pages::app_view(&mut tx, &app).await.ok()?))
 }
 
 const REGISTER: &str = "Send one of your app's redirect URIs, the same to the letter.";

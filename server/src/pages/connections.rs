@@ -80,7 +80,7 @@ async fn connections(state: &State, person: &Person) -> Result<Vec<Connection>, 
         });
         let last_downloaded = requests::last_download(&mut tx, app.app_id, person.person_id).await?;
         let connection = Connection {
-            app: app_view(&app),
+            app: app_view(&mut tx, &app).await?,
             grant: app.app_id.to_string(),
             consents: vec![consent],
             last_requested: latest.first().map(|request| Moment::minute(moment(request.applied_at))),

@@ -15,8 +15,16 @@ use crate::http::CallId;
 use crate::state::State;
 
 /// The page. Its ticket is the query it was made from, which is checked anew when the decision comes: nothing is kept in between.
-pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Asked, query: &str) -> Response {
+pub(crate) async fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Asked, query: &str) -> Response {
     let page = Page::new(state, page.id).of(person).leading_to(asked.origin());
+    let app = async {
+        let mut tx = state.platform.db.read().await?;
+        app_view(&mut tx, &asked.app).await
+    };
+    let app = match app.await {
+        Ok(app) => app,
+        Err(fault) => return page.fault(&fault),
+    };
     let choices = asked.scopes.iter().filter(|scope| scope.as_str() != wire::BASIC_SCOPE).map(|scope| choice(state, scope));
     let return_host = url::Url::parse(&asked.redirect_uri).ok();
     let return_host = return_host.as_ref().map(|url| match (url.host_str(), url.port()) {
@@ -29,7 +37,7 @@ pub(crate) fn show(state: &State, page: &Page<'_>, person: &Person, asked: &Aske
             shell: page.shell(),
             ticket: ticket(person, query),
             not_you: session::sign_in_path(state, &format!("/v2/auth/authorize/?{query}")),
-            app: app_view(&asked.app),
+            app,
             return_host: return_host.unwrap_or_default(),
             scopes: choices.collect(),
             ends: state.platform.settings.tokens.grant_ends(state.platform.now()).map(|end| Moment::day(moment(end))),

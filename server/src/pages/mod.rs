@@ -31,8 +31,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use platform::Fault;
+use platform::apps::OwnerKind;
 use platform::people::Person;
+use platform::{Fault, organisations};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::api::Params;
@@ -201,17 +202,21 @@ pub(crate) fn redirect(to: &str) -> Response {
     response
 }
 
-/// How an app is shown to people.
-pub(crate) fn app_view(app: &platform::apps::App) -> view::App {
+/// How an app is shown to people, with the organisation that it belongs to. A developer's own name is not for people who look at an app.
+pub(crate) async fn app_view(tx: &mut platform::db::Tx, app: &platform::apps::App) -> Result<view::App, Fault> {
+    let organisation = match app.owner_kind {
+        OwnerKind::Organisation => organisations::by_id(tx, app.owner_id).await?.map(|organisation| organisation.name),
+        OwnerKind::Account | OwnerKind::Operator => None,
+    };
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    view::App {
+    Ok(view::App {
         name: app.name.clone(),
         icon_url: some(&icons::address(app)),
         description: app.description.clone(),
-        organisation: None,
+        organisation,
         terms_url: some(&app.terms_url),
         privacy_url: some(&app.privacy_url),
-    }
+    })
 }
 
 /// A time as pages tell it.

@@ -7,7 +7,7 @@ use platform::failures::Attempt;
 use platform::people::{self, SignIn};
 
 use super::view::{self, SandboxPerson, SignInPage, SignInProblem};
-use super::{Page, app_view, provider, redirect, session};
+use super::{Page, provider, redirect, session};
 use crate::api::{Params, authorize};
 use crate::http::{self, CallId};
 use crate::sandbox::{self, Synthetic};
@@ -67,14 +67,14 @@ async fn form(state: &State, page: Page<'_>, Form { next, username, problem, not
     let query = next.strip_prefix("/v2/auth/authorize").and_then(|rest| rest.trim_start_matches('/').strip_prefix('?'));
     let (page, app) = match query {
         Some(query) => match authorize::origin_of(state, query).await {
-            Some((origin, app)) => (page.leading_to(origin), Some(app_view(&app))),
+            Some((origin, app)) => (page.leading_to(origin), Some(app)),
             None => (page, None),
         },
         None => (page, None),
     };
     let status = match problem {
         None => StatusCode::OK,
-        Some(SignInProblem::Missing) => StatusCode::BAD_REQUEST,
+        Some(SignInProblem::Missing) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(SignInProblem::Wrong) => StatusCode::UNAUTHORIZED,
         Some(SignInProblem::Limited { .. }) => StatusCode::TOO_MANY_REQUESTS,
     };

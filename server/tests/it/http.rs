@@ -170,9 +170,12 @@ async fn what_the_operators_tools_see() {
     portward.settled(&tokens.access, request_id).await;
     portward.download(&tokens.access, request_id).await;
     let seen = metrics(&portward).await;
-    assert_eq!(seen.get("portward_archives_total"), Some(&1.0));
-    assert_eq!(seen.get("portward_downloads_total"), Some(&1.0));
-    assert!(seen.get("portward_http_requests_total{status=\"200\"}").is_some_and(|count| *count > 2.0), "{seen:?}");
+    assert_eq!(seen.get("portward_archives_total{world=\"production\"}"), Some(&1.0));
+    assert_eq!(seen.get("portward_downloads_total{world=\"production\"}"), Some(&1.0));
+    assert!(
+        seen.get("portward_http_requests_total{world=\"production\",status=\"200\"}").is_some_and(|count| *count > 2.0),
+        "{seen:?}"
+    );
     // The store goes away: not ready, and calls fail in their dialect.
     portward.execute("alter table apps rename to elsewhere");
     assert_eq!((get("/healthz").await, get("/readyz").await), (200, 503));
@@ -260,4 +263,27 @@ async fn tls() {
     let refused = portward.run(&["serve", "--config", "portward.toml"]);
     let said = crate::support::text(&refused.stderr);
     assert!(!refused.status.success() && said.contains("tls.key"), "{said}");
+}
+
+/// People see which organisation is behind an app. A developer's own name is not shown to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_see_the_organisation_behind_an_app_and_never_a_developer() {
+    let portward = Portward::start(Engine::Sqlite, "");
+    portward.execute(
+        "insert into organisations (organisation_id, name, created_at) values (77, 'Lumen <b>Labs</b>', 1);
+         insert into accounts (account_id, kind, email, name, notify, created_at) values (77, 'developer', 'dana@lumen.example', 'Dana Private', true, 1);",
+    );
+    let browser = portward.browser("anna");
+    portward.code(&browser, "user.info.basic").await;
+    for (owner, named) in [("organisation", true), ("account", false), ("operator", false)] {
+        portward.execute(&format!("update apps set owner_kind = '{owner}', owner_id = 77"));
+        for address in [portward.authorize_url("portability.profile.single"), portward.url("/connections")] {
+            let page = browser.http().get(&address).send().await.expect("a page").text().await.expect("a page");
+            assert_eq!(page.contains("by <bdi>Lumen &#60;b&#62;Labs"), named, "{owner} {address}: {page}");
+            assert!(!page.contains("Dana Private"), "{page}");
+        }
+    }
+    portward.execute("update apps set owner_kind = 'organisation', owner_id = 77; update organisations set deleted_at = 2");
+    let page = browser.http().get(portward.url("/connections")).send().await.expect("a page").text().await.expect("a page");
+    assert!(!page.contains("Lumen"), "an organisation that is gone is not behind anything: {page}");
 }
