@@ -109,7 +109,7 @@ async fn build(
         Err(fault) => {
             let (reason, detail) = (fault.reason().to_owned(), fault.to_string());
             if reason == "owner_mismatch" {
-                metrics::counter!("portward_owner_mismatch_total").increment(1);
+                metrics::counter!("portward_owner_mismatch_total", "world" => platform.world.as_str()).increment(1);
                 tracing::error!(
                     request_id = request.request_id,
                     detail,
@@ -163,7 +163,7 @@ async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scr
         created_at: platform.now(),
     };
     if requests::finish(platform, request, &row).await? {
-        metrics::counter!("portward_archives_total").increment(1);
+        metrics::counter!("portward_archives_total", "world" => platform.world.as_str()).increment(1);
         tracing::info!(request_id = request.request_id, size, attempt = attempt.number, "request ready");
     } else {
         tracing::info!(

@@ -29,6 +29,7 @@ pub mod regions;
 pub mod requests;
 pub mod settings;
 pub mod tickets;
+pub mod toml_file;
 pub mod uploads;
 pub mod vault;
 pub mod webhooks;
@@ -45,8 +46,30 @@ pub use db::Db;
 pub use ids::Random;
 pub use settings::Settings;
 
+/// The two worlds behind one address: they share code, and nothing that is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum World {
+    /// The operator's own.
+    #[default]
+    Production,
+    /// Made-up people, for apps that nobody has reviewed yet.
+    Sandbox,
+}
+
+impl World {
+    /// As metrics and the log name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
 /// Everything that operations need, built once.
 pub struct Platform {
+    /// Which world it serves.
+    pub world: World,
     /// The metadata store.
     pub db: Db,
     /// Time.
@@ -67,6 +90,8 @@ pub struct Platform {
     pub settings: Settings,
     /// The way out to apps' webhook addresses.
     pub outbound: webhooks::Outbound,
+    /// How often apps may test those addresses.
+    pub trials: webhooks::Trials,
     /// The way to outsiders' sites, to see whose they are.
     pub sites: properties::Sites,
     /// The way out for mail.

@@ -40,12 +40,13 @@ pub(crate) async fn identify(With(state): With<State>, mut request: Request, nex
     let id = CallId(LogId::new(begun.0, platform.random.bytes()));
     request.extensions_mut().insert(id.clone());
     // The path only: queries carry codes and states.
-    let span = tracing::info_span!("call", log_id = %id, method = %request.method(), path = request.uri().path());
+    let span = tracing::info_span!("call", world = platform.world.as_str(), log_id = %id, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     let took_ms = u64::try_from(platform.now().since(begun).as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::info!(status, took_ms, "answered"));
-    metrics::counter!("portward_http_requests_total", "status" => status.to_string()).increment(1);
+    metrics::counter!("portward_http_requests_total", "world" => platform.world.as_str(), "status" => status.to_string())
+        .increment(1);
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(wire::LOG_ID_HEADER, value);
     }

@@ -113,7 +113,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Option<(Config, Arc<
     own.set_catalog_file(std::path::absolute(file)?);
     let catalogue = Catalogue::load(&own.catalog_file())?;
     let platform = state::open_platform_with(&own, db, catalogue).await.context("the sandbox")?;
-    Ok(Some((own, Arc::new(platform))))
+    Ok(Some((own, Arc::new(Platform { world: platform::World::Sandbox, ..platform }))))
 }
 
 /// The catalogue's file of the made-up platform, which is made unless it is there as it should be.

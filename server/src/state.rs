@@ -161,11 +161,13 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
     std::fs::create_dir_all(&scratch).with_context(|| format!("the scratch folder {}", scratch.display()))?;
     let settings = config.settings();
     let outbound = webhooks::Outbound::new(&settings.webhooks)?;
+    let trials = webhooks::Trials::new(&settings.webhooks);
     let sites = platform::properties::Sites::open(&settings.ownership)?;
     let inspector = crate::inspect::inspector(&settings)?;
     let forms = platform::forms::Forms::open(&settings.applications, &config.brand.name, &config.folder)?;
     let mail = notices::Mail::open(&settings.mail, &config.folder)?;
     Ok(Platform {
+        world: platform::World::Production,
         db,
         clock,
         random,
@@ -177,6 +179,7 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
         settings,
         mail,
         outbound,
+        trials,
         sites,
         scratch,
         progress: platform::export::Running::default(),

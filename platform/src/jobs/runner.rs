@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::rows::{self, JobRow};
 use super::{Attempt, Job, Lane, Outcome, backoff};
@@ -93,10 +94,12 @@ impl LaneLoop {
             for job in claimed {
                 let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
                 let (platform, hard) = (Arc::clone(&self.platform), self.hard.clone());
-                self.running.spawn(async move {
+                let span = tracing::info_span!("job", world = platform.world.as_str());
+                let working = async move {
                     work(&platform, job, hard).await;
                     drop(permit);
-                });
+                };
+                self.running.spawn(working.instrument(span));
             }
         }
     }
@@ -167,7 +170,7 @@ async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> O
         return Outcome::GiveUp { reason: "attempts_exhausted".into(), detail: job.last_error.clone().unwrap_or_default() };
     }
     let (inner, go) = (Arc::clone(platform), attempt.clone());
-    let done = tokio::spawn(async move {
+    let done = async move {
         match task {
             Job::Export { request_id } => export::run(&inner, request_id, &go).await,
             Job::Deliver { delivery_id } => webhooks::deliver(&inner, delivery_id).await,
@@ -178,9 +181,10 @@ async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> O
             Job::Forget => housekeeping::forget(&inner).await.map(|()| Outcome::Done),
             Job::Seal => crate::audit::seal(&inner).await.map(|_| Outcome::Done),
             Job::Tickets => crate::tickets::escalate(&inner).await.map(|()| Outcome::Done),
-            Job::Review => crate::applications::keep(&inner).await.map(|()| Outcome::Done),
+            Job::Review => housekeeping::review(&inner).await.map(|()| Outcome::Done),
         }
-    });
+    };
+    let done = tokio::spawn(done.in_current_span());
     // When this future is dropped because the lease was lost, the task goes on until it looks at its token; the guards keep it harmless.
     match done.await {
         Ok(Ok(outcome)) => outcome,
@@ -241,7 +245,7 @@ async fn settle(platform: &Platform, job: &JobRow, outcome: Outcome) -> Result<(
         }
         None => {
             tracing::error!(job_id = job.job_id, attempt = job.attempt, error = text, "job given up");
-            metrics::counter!("portward_jobs_dead_total").increment(1);
+            metrics::counter!("portward_jobs_dead_total", "world" => platform.world.as_str()).increment(1);
             // First what the job was for, then the job: killed in between, the next attempt finds nothing more to do.
             if let Ok(Job::Export { request_id }) = serde_json::from_str(&job.payload) {
                 requests::fail(platform, request_id, job.attempt, &reason, &detail).await?;

@@ -516,6 +516,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
     std::fs::create_dir_all(&scratch).unwrap();
     let forms = platform::forms::Forms::open(&settings.applications, "Clips", folder).unwrap();
     Platform {
+        world: platform::World::Production,
         db: Db::open(store, CONNECTIONS).await.unwrap(),
         clock,
         random,
@@ -525,6 +526,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
         sources: Arc::new(sources),
         quotas: quotas::Quotas::default(),
         outbound: webhooks::Outbound::new(&settings.webhooks).unwrap(),
+        trials: webhooks::Trials::new(&settings.webhooks),
         sites: platform::properties::Sites::open(&settings.ownership).unwrap(),
         settings,
         mail: platform::notices::Mail::Memory(platform::notices::Outbox::default()),

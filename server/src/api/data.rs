@@ -76,7 +76,7 @@ pub(super) async fn receive(
     let admission = state.platform.quotas.take(bearer.app_id, request_type, limit, state.platform.now());
     told.admission(request_type, &admission);
     if !admission.admitted {
-        metrics::counter!("portward_quota_refused_total", "type" => request_type.as_str()).increment(1);
+        metrics::counter!("portward_quota_refused_total", "world" => state.platform.world.as_str(), "type" => request_type.as_str()).increment(1);
         let refusal = Refusal::new(ErrorCode::RateLimitExceeded, "The API rate limit was exceeded. Please try again later.");
         return Err(refusal.with("retry-after", HeaderValue::from(admission.reset)));
     }

@@ -67,7 +67,7 @@ async fn open(state: &State, request: Request, told: &mut Told) -> Result<Respon
     if requests::begin_download(platform, &call.bearer, &found, &detail).await?.is_none() {
         return Err(incorrect_id());
     }
-    metrics::counter!("portward_downloads_total").increment(1);
+    metrics::counter!("portward_downloads_total", "world" => platform.world.as_str()).increment(1);
     let key = archive.key(platform)?;
     let bytes = platform.vault.read(&archive.object, &key, size, part.clone());
     let sending = Sending::new(told.heard, state.clone(), status == StatusCode::OK, part.end - part.start);

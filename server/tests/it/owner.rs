@@ -39,7 +39,7 @@ async fn a_planted_join_serves_nothing(engine: Engine) {
 
     let alert: Value = serde_json::from_str(&portward.told("owner_mismatch:")).expect("a line of JSON");
     assert_eq!((&alert["level"], &alert["alert"], &alert["request_id"]), (&json!("ERROR"), &json!(true), &json!(request_id)));
-    assert_eq!(metrics(&portward).await.get("portward_owner_mismatch_total"), Some(&1.0));
+    assert_eq!(metrics(&portward).await.get("portward_owner_mismatch_total{world=\"production\"}"), Some(&1.0));
 
     // The single is the person's again, and the same call makes another request.
     assert_eq!(portward.number("select count(*) from grant_scopes where spent_on is not null").await, 0);

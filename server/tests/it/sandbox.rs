@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::person::{Answer, Browser, Decision};
 use url::Url;
 
-use crate::support::{CALLBACK, Engine, PASSWORD, Plan, Portward, Tokens, both, eventually, files, order};
+use crate::support::{CALLBACK, Engine, PASSWORD, Plan, Portward, Tokens, both, eventually, files, metrics, order};
 
 /// What every made-up person signs in with.
 const SESAME: &str = "open-sesame";
@@ -395,4 +395,46 @@ async fn a_worker_works_the_queue_of_the_sandbox_too() {
         (status == "ready").then_some(())
     });
     assert!(ready.await.is_some(), "{}", stand.portward.log_of_this_life());
+}
+
+/// What is watched for production must not rise and fall with what developers try in the sandbox.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_and_archives_of_the_sandbox_are_not_counted_as_productions() {
+    let stand = Stand::on(Plan::new(Engine::Sqlite), &[("PORTWARD__QUOTAS__PER_MINUTE", "2")]);
+    let portward = &stand.portward;
+    let tokens = stand.tokens("ben", "user.info.basic,portability.activity.ongoing").await;
+    let request_id = portward.add(&tokens.access, &["activity"]).await.request_id();
+    let ready = eventually(60, async || {
+        let archives = metrics(portward).await.get("portward_archives_total{world=\"sandbox\"}").copied();
+        archives.filter(|count| *count >= 1.0)
+    });
+    assert_eq!(ready.await, Some(1.0), "{}", portward.log_of_this_life());
+    assert_eq!(portward.data("download", &tokens.access, &json!({ "request_id": request_id })).await.status, 200);
+    let checks = [(); 3].map(|()| json!({ "request_id": request_id }));
+    for body in &checks {
+        portward.data("check", &tokens.access, body).await;
+    }
+    let seen = metrics(portward).await;
+    let of = |world: &str| -> Vec<(&String, &f64)> {
+        let label = format!("world=\"{world}\"");
+        seen.iter().filter(|(name, _)| name.contains(&label)).collect()
+    };
+    assert_eq!(of("production"), [], "{seen:?}");
+    for name in ["portward_downloads_total{world=\"sandbox\"}", "portward_quota_refused_total{world=\"sandbox\",type=\"check\"}"]
+    {
+        assert_eq!(seen.get(name), Some(&1.0), "{name}: {seen:?}");
+    }
+    let unnamed: Vec<_> = seen.keys().filter(|name| name.starts_with("portward_http_") && !name.contains("world=")).collect();
+    assert_eq!(unnamed, [""; 0], "{seen:?}");
+    // Each line about a call, and about a job, says it too.
+    let log = portward.log_of_this_life();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    for words in ["answered", "request ready"] {
+        let told: Vec<_> = lines.iter().filter(|line| line["fields"]["message"] == words || line["message"] == words).collect();
+        assert!(!told.is_empty(), "{words} is not in: {log}");
+        assert!(told.iter().all(|line| line.to_string().contains("\"world\":\"sandbox\"")), "{told:#?}");
+    }
+    // And a call of production is production's.
+    assert_eq!(portward.http.get(portward.url("/login")).send().await.expect("an answer").status(), 200);
+    assert_eq!(metrics(portward).await.get("portward_http_requests_total{world=\"production\",status=\"200\"}"), Some(&1.0));
 }
