@@ -23,7 +23,7 @@ pub async fn advise(platform: &Platform, application: &Application) -> Result<Ve
     drop(tx);
     let privacy = app.map(|app| app.privacy_url).unwrap_or_default();
     let mut found = Vec::new();
-    found.extend(site(platform, form, &answers, &privacy).await);
+    found.extend(site(platform, application.owner_id, form, &answers, &privacy).await);
     found.extend(email(form, &answers));
     found.extend(scopes(platform, form, &answers));
     if let Some(field) = form.of_role(Role::Mockups) {
@@ -50,13 +50,16 @@ fn finding(kind: &str, field: &str, tone: &str, text: impl Into<String>) -> Mach
 }
 
 /// Whether the site is live and leads to the privacy policy.
-async fn site(platform: &Platform, form: &Form, answers: &Answers, privacy: &str) -> Vec<MachineFinding> {
+async fn site(platform: &Platform, owner_id: i64, form: &Form, answers: &Answers, privacy: &str) -> Vec<MachineFinding> {
     let Some(field) = form.of_role(Role::Website) else { return Vec::new() };
     let address = field.text(answers);
     if address.is_empty() {
         return Vec::new();
     }
     let at = |tone, text: String| finding("site", &field.name, tone, text);
+    if !platform.sites.may_look(owner_id, platform.now()) {
+        return vec![at("unknown", "The website was looked at often within ten minutes. Look again a little later.".into())];
+    }
     let looked = match tokio::time::timeout(PATIENCE, properties::look(platform, address)).await {
         Ok(looked) => looked,
         Err(_) => return vec![at("advice", "The website did not answer in time. Reviewers must be able to open it.".into())],

@@ -85,6 +85,10 @@ pub async fn offer(platform: &Platform, account: &Account, app_id: i64, organisa
     )?;
     let transfer = of_app(&mut tx, app_id, now).await?.ok_or(TransferError::Unknown)?;
     for member in organisations::members(&mut tx, organisation_id).await?.into_iter().filter(|member| member.role.leads()) {
+        // Taken back and made again, an offer is one more mail each time.
+        if !notices::may_send(platform, &mut tx, notices::Kind::TransferOffered, &member.email).await? {
+            continue;
+        }
         let told = Notice::TransferOffered {
             app: app.name.clone(),
             organisation: transfer.organisation.clone(),

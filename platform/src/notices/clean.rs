@@ -18,9 +18,12 @@ pub(super) fn line(text: &str) -> String {
     cut(&spaced.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST_LINE)
 }
 
-/// A name within a sentence. One that is written from right to left is kept to itself, so that it does not turn the words around it.
+/// A name within a sentence. One that is written from right to left is kept to itself, so that it does not turn the words around it. What reads as
+/// an address is broken, so that mail programs make no link of it: anybody can have a name of theirs mailed to anybody.
 pub(super) fn name(text: &str) -> String {
-    let name = line(text);
+    let name = line(text).replace("://", ": ");
+    let name = name.split(' ').map(|word| if starts_as_site(word) { word.replace('.', " ") } else { word.to_owned() });
+    let name = name.collect::<Vec<_>>().join(" ");
     if name.chars().any(runs_left) { format!("\u{2068}{name}\u{2069}") } else { name }
 }
 
@@ -29,6 +32,10 @@ pub(super) fn text(text: &str) -> String {
     let unbroken = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n").replace('\t', " ");
     let kept: String = unbroken.chars().filter(|c| *c == '\n' || !is_foul(*c)).collect();
     cut(kept.trim(), LONGEST_TEXT)
+}
+
+fn starts_as_site(word: &str) -> bool {
+    word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."))
 }
 
 fn cut(text: &str, longest: usize) -> String {
@@ -55,6 +62,7 @@ mod tests {
         assert_eq!(line(&"x".repeat(5000)).chars().count(), 200);
         assert_eq!(name("שלום"), "\u{2068}שלום\u{2069}");
         assert_eq!(name("Anna"), "Anna");
+        assert_eq!(name("Win: https://evil.example/x or WWW.evil.example"), "Win: https: evil.example/x or WWW evil example");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{Fault, Platform};
 pub(crate) use deliver::{deliver, forget, reseal};
 pub use letter::Rendered;
 pub use mail::{Mail, OpenError, Outbox, Sent, Trouble};
+pub(crate) use rows::may_send;
 pub use rows::{NoticeRow, list};
 pub use samples::sample;
 

@@ -1,9 +1,12 @@
 //! The SQL of notices.
 
 use super::Kind;
-use crate::Fault;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
+use crate::{Fault, Platform};
+
+/// Over which [`may_send`] counts.
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A mail and what came of it. What it says is not here.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
@@ -166,4 +169,17 @@ pub async fn list(tx: &mut Tx, about: Option<i64>, limit: i64) -> Result<Vec<Not
         )?,
     };
     Ok(rows)
+}
+
+/// Whether one more mail of a kind may go to a recipient within the hour: those that somebody else can have sent to them.
+pub(crate) async fn may_send(platform: &Platform, tx: &mut Tx, kind: Kind, recipient: &str) -> Result<bool, Fault> {
+    let sent = sql!(
+        tx,
+        value i64,
+        "select count(*) from notices where created_at > $1 and kind = $2 and recipient = $3",
+        platform.now() - HOUR,
+        kind,
+        recipient.to_owned(),
+    )?;
+    Ok(sent < i64::from(platform.settings.accounts.mails_per_recipient))
 }

@@ -130,6 +130,11 @@ pub async fn invite(
         expires_at: now + platform.settings.organisations.invitation_lives.0,
     };
     rows::insert_invitation(&mut tx, &new, now).await?;
+    // Cancelled and sent again, an invitation is one more mail each time; it stands in the list of who is invited all the same.
+    let known = match known {
+        Some(known) if notices::may_send(platform, &mut tx, notices::Kind::Invitation, &known.email).await? => Some(known),
+        _ => None,
+    };
     if let Some(known) = known {
         let organisation = super::by_id(&mut tx, organisation_id).await?.ok_or(Refusal::Unknown)?;
         let role = app.map_or_else(|| "admin".to_owned(), |app| format!("app manager of {}", app.name));

@@ -24,6 +24,10 @@ const AT_ONCE: usize = 16;
 /// How long one question to a name server waits for its answer.
 const QUESTION: Duration = Duration::from_secs(2);
 
+/// Looks at its website that one owner's applications may cause: each page before a submission is one. Enough for whoever mends their site and
+/// looks again, too few to send us at somebody else's.
+const LOOKS: (u32, Duration) = (30, Duration::from_secs(600));
+
 /// TXT records by domain.
 type Told = Mutex<HashMap<String, Vec<String>>>;
 
@@ -34,6 +38,7 @@ pub struct Sites {
     /// None if the system names no name servers; then nothing can be looked up but by the system itself.
     resolver: Option<TokioResolver>,
     failures: Failures,
+    looks: Failures,
     at_once: Arc<Semaphore>,
     timeout: Duration,
     /// TXT records by domain, for a demonstration that must not ask the network; nothing else answers then.
@@ -72,6 +77,7 @@ impl Sites {
             outbound,
             resolver: own,
             failures: Failures::new(settings.attempts, settings.window.0),
+            looks: Failures::new(LOOKS.0, LOOKS.1),
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
             timeout: settings.timeout.0,
             told: None,
@@ -81,6 +87,11 @@ impl Sites {
     /// Begins a look that an owner asked for, or says how long to wait.
     pub(super) fn begin(&self, owner_id: i64, now: Millis) -> Result<Attempt, Duration> {
         self.failures.begin(&owner_id.to_string(), now)
+    }
+
+    /// Whether one more look may be had at the website of an owner's applications; it is counted, whatever comes of it.
+    pub(crate) fn may_look(&self, owner_id: i64, now: Millis) -> bool {
+        self.looks.begin(&owner_id.to_string(), now).is_ok()
     }
 
     /// Whether a host may be looked at by plain http.
