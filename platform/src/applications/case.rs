@@ -307,7 +307,8 @@ pub(super) async fn insert_conflict(tx: &mut Tx, application_id: i64, new: &Conf
     Ok(())
 }
 
-/// Whether somebody must not decide: they said so, or they work on the app themselves, as a developer with the same address.
+/// Whether somebody must not decide: they said so, or they are on the applicant's side, by the same address: as a developer who works on the app, or as
+/// the contact on the form.
 pub async fn is_conflicted(tx: &mut Tx, application_id: i64, account_id: i64) -> Result<bool, Fault> {
     let said = sql!(
         tx,
@@ -323,17 +324,35 @@ pub async fn is_conflicted(tx: &mut Tx, application_id: i64, account_id: i64) ->
         tx,
         found i64,
         "select a.application_id
-         from applications a, accounts staff, accounts developer
-         where a.application_id = $1 and staff.account_id = $2
-           and developer.kind = 'developer' and developer.email = staff.email
-           and (a.created_by = developer.account_id
+         from applications a
+         join accounts staff on staff.account_id = $2
+         left join accounts developer on developer.kind = 'developer' and developer.email = staff.email
+         where a.application_id = $1
+           and (a.email = staff.email
+             or a.created_by = developer.account_id
              or a.owner_id = developer.account_id
              or exists (select 1 from members m
-                        where m.organisation_id = a.owner_id and m.account_id = developer.account_id))",
+                        where m.organisation_id = a.owner_id and m.account_id = developer.account_id)
+             or exists (select 1 from application_versions v
+                        where v.application_id = a.application_id and v.submitted_by = developer.account_id))",
         application_id,
         account_id,
     )?;
     Ok(own.is_some())
+}
+
+/// Whether somebody could decide now: a reviewer whose account is open, and who is not on the applicant's side.
+pub async fn may_decide(tx: &mut Tx, application_id: i64, account_id: i64) -> Result<bool, Fault> {
+    let reviewer = sql!(
+        tx,
+        found i64,
+        "select a.account_id
+         from accounts a
+         join staff_roles r on r.account_id = a.account_id
+         where a.account_id = $1 and a.kind = 'staff' and a.disabled_at is null and r.role = 'reviewer'",
+        account_id,
+    )?;
+    Ok(reviewer.is_some() && !is_conflicted(tx, application_id, account_id).await?)
 }
 
 /// One reviewer's decision.

@@ -211,7 +211,13 @@ pub async fn decide(
     }
     let conflicts = case::conflicts(&mut tx, application_id).await?;
     let earlier = case::waiting(&case::decisions(&mut tx, application_id).await?, before.submissions, &conflicts);
-    let others: Vec<&Decision> = earlier.iter().filter(|decision| decision.account_id != staff.account_id).collect();
+    let mut others: Vec<&Decision> = Vec::new();
+    for decision in earlier.iter().filter(|decision| decision.account_id != staff.account_id) {
+        // Who has lost the role since, or was found to be on the applicant's side, is not one of two.
+        if case::may_decide(&mut tx, application_id, decision.account_id).await? {
+            others.push(decision);
+        }
+    }
     // The second of two need not have it; the first, or the only one, must.
     if before.assigned_to != Some(staff.account_id) && (others.is_empty() || !before.sensitive) {
         return Err(Refusal::NotYours);

@@ -237,6 +237,10 @@ pub async fn record(
     if application.state.is_final() || application.submissions == 0 {
         return Err(Refusal::NotNow(application.state));
     }
+    // What an approval rests on is not recorded by the applicant's side.
+    if case::is_conflicted(&mut tx, application_id, staff.account_id).await? {
+        return Err(Refusal::Conflicted);
+    }
     let detail = if text.is_empty() {
         if !case::forget_evidence(&mut tx, application_id, kind).await? {
             return Ok(());
@@ -298,6 +302,9 @@ pub async fn reopen_in(
     let before = rows::by_id(tx, application_id).await?.ok_or(Refusal::Unknown)?;
     if !State::Reopened.may_come_from().contains(&before.state) {
         return Err(Refusal::NotNow(before.state));
+    }
+    if case::is_conflicted(tx, application_id, staff.account_id).await? {
+        return Err(Refusal::Conflicted);
     }
     close_questions(tx, application_id, now).await?;
     let mut after = before.clone();

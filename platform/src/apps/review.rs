@@ -187,6 +187,10 @@ pub async fn decide(
     let seen = sql::by_id(&mut tx, revision_id).await?.ok_or(DecideError::Unknown)?;
     // The app before its revisions, as developers' calls take their locks; what the revision is now is looked at behind it.
     let app = rows::hold(&mut tx, seen.app_id).await?.ok_or(DecideError::Unknown)?;
+    if sql::is_of_staff(&mut tx, &app, staff.account_id).await? {
+        let words = "You work on this app yourself, as a developer with the same address. Somebody else has to decide about it.";
+        return Err(DecideError::Invalid(words.into()));
+    }
     let (to, reasons) = match &verdict {
         Verdict::Approve => (RevisionState::Approved, Vec::new()),
         Verdict::Refuse(reasons) => (RevisionState::NotApproved, checked(reasons)?),

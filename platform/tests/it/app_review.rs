@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use platform::accounts::{Account, Role};
+use platform::accounts::{self, Account, Role};
 use platform::apps::review::{self, DecideError, Reason, SubmitError, Verdict, Whose};
 use platform::apps::transfer::{self, TransferError};
 use platform::apps::{
@@ -149,6 +149,32 @@ impl Studio {
 
 fn refusal(code: &str) -> Verdict {
     Verdict::Refuse(vec![Reason { code: code.into(), text: "The site shows a login page.".into() }])
+}
+
+db_test! {
+    async fn nobody_approves_an_app_that_they_work_on(engine) {
+        let s = Studio::new(engine).await;
+        s.complete().await;
+        s.submit().await.unwrap();
+        let copy = s.copy().await;
+        let own = accounts::NewStaff { email: s.mara.email.clone(), name: "Mara".into(), roles: vec![Role::Reviewer], password: None };
+        let own = accounts::create_staff(&s.w.platform, Actor::Operator, own, false).await.unwrap().0;
+        let decided = review::decide(&s.w.platform, &own, copy.revision_id, copy.version, Verdict::Approve).await;
+        assert!(matches!(decided, Err(DecideError::Invalid(_))), "{decided:?}");
+        let refused = review::decide(&s.w.platform, &own, copy.revision_id, copy.version, refusal("SITE_NOT_LIVE")).await;
+        assert!(matches!(refused, Err(DecideError::Invalid(_))), "{refused:?}");
+        // Also as a member of the organisation that owns it.
+        let paul = developer(&s.w, "paul@elsewhere.example").await;
+        let organisation = s.organisation(&paul).await.organisation_id;
+        s.w.execute(format!("update apps set owner_kind = 'organisation', owner_id = {organisation}")).await;
+        s.w.execute("update app_revisions set submitted_by = null").await;
+        let paul = accounts::NewStaff { email: paul.email, name: "Paul".into(), roles: vec![Role::Reviewer], password: None };
+        let paul = accounts::create_staff(&s.w.platform, Actor::Operator, paul, false).await.unwrap().0;
+        let decided = review::decide(&s.w.platform, &paul, copy.revision_id, copy.version, Verdict::Approve).await;
+        assert!(matches!(decided, Err(DecideError::Invalid(_))), "{decided:?}");
+        assert_eq!(s.app().await.status, AppStatus::InReview);
+        s.decide(Verdict::Approve).await.unwrap();
+    }
 }
 
 db_test! {

@@ -2,7 +2,7 @@
 
 use crate::Fault;
 use crate::apps::revisions::review_may_move_from;
-use crate::apps::{AppStatus, Revision, RevisionState};
+use crate::apps::{App, AppStatus, Revision, RevisionState};
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
 
@@ -159,6 +159,26 @@ pub(in crate::apps) async fn move_app(tx: &mut Tx, app_id: i64, to: AppStatus, n
         b,
     )?;
     Ok(moved == 1)
+}
+
+/// Whether a member of staff works on an app themselves: as a developer with the same address who owns it, is a member of the organisation that does, or
+/// has submitted a version of it.
+pub(in crate::apps) async fn is_of_staff(tx: &mut Tx, app: &App, account_id: i64) -> Result<bool, Fault> {
+    let own = sql!(
+        tx,
+        found i64,
+        "select developer.account_id
+         from accounts staff
+         join accounts developer on developer.kind = 'developer' and developer.email = staff.email
+         where staff.account_id = $3
+           and (developer.account_id = $2
+             or exists (select 1 from members m where m.organisation_id = $2 and m.account_id = developer.account_id)
+             or exists (select 1 from app_revisions r where r.app_id = $1 and r.submitted_by = developer.account_id))",
+        app.app_id,
+        app.owner_id,
+        account_id,
+    )?;
+    Ok(own.is_some())
 }
 
 pub(in crate::apps) async fn assign(tx: &mut Tx, revision_id: i64, to: Option<i64>) -> Result<bool, Fault> {
