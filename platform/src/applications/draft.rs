@@ -84,7 +84,8 @@ async fn make(platform: &Platform, account: &Account, app: &App) -> Result<Appli
         return Ok(open);
     }
     let form = platform.forms.current();
-    let last = rows::of_app(&mut tx, app.app_id).await?.into_iter().next();
+    // What another organisation wrote before the app was handed over is not this one's to read, nor its contact's to be mailed.
+    let last = rows::of_owner(&mut tx, app).await?.into_iter().next();
     let answers = match &last {
         Some(last) => carried_over(platform, form, last, app),
         None => first_answers(&mut tx, form, account, app).await?,
@@ -100,7 +101,8 @@ async fn make(platform: &Platform, account: &Account, app: &App) -> Result<Appli
         version: 1,
         answers: json(&answers)?,
         submissions: 0,
-        previous_id: last.as_ref().filter(|last| last.submissions > 0).map(|last| last.application_id),
+        // A draft that was given up stands in between for nothing: what was handed in before it is what reviewers compare with.
+        previous_id: last.as_ref().and_then(|last| if last.submissions > 0 { Some(last.application_id) } else { last.previous_id }),
         email: email_of(form, &answers),
         email_confirmed_at: None,
         assigned_to: None,
@@ -297,12 +299,16 @@ fn edited(form: &Form, held: &Answers, edits: &Edits) -> Result<Answers, SaveErr
     for field in form.fields().filter(|field| field.kind == forms::Kind::Upload) {
         let mut files = field.uploads(held);
         files.retain(|id| !edits.remove.contains(&(field.name.clone(), *id)));
+        let before = files.len();
         for (_, id) in edits.add.iter().filter(|(name, _)| *name == field.name) {
             // The one file of a question is replaced by the next.
             if field.max == 1 {
                 files.clear();
             }
-            files.push(*id);
+            // One form may bring too many, which is told at the field; what comes on top of that is not kept, or a draft would hold any number.
+            if before <= field.max && !files.contains(id) {
+                files.push(*id);
+            }
         }
         if files.is_empty() {
             answers.remove(&field.name);
@@ -371,7 +377,8 @@ pub async fn send_confirmation(platform: &Platform, account: &Account, applicati
         notices::Kind::ConfirmContact,
         now - HOUR,
     )?;
-    if sent >= MAILS {
+    // By however many applications: the address may be a stranger's.
+    if sent >= MAILS || !notices::may_send(platform, &mut tx, notices::Kind::ConfirmContact, &email).await? {
         return Err(SaveError::TooManyMails);
     }
     let purpose = Purpose::ConfirmContact;

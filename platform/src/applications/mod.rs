@@ -46,7 +46,7 @@ pub use draft::{begin, save_draft};
 pub(crate) use keeping::keep;
 pub(crate) use review::end_of_app;
 pub use review::{Refusal, reopen, reopen_in, revoke, withdraw};
-pub use rows::{Version, by_id, of_app, open_of_app, versions};
+pub use rows::{Version, by_id, of_app, of_owner, open_of_app, versions};
 pub use submit::submit;
 
 words! {

@@ -2,6 +2,7 @@
 
 use super::{Application, Event, Happened, State};
 use crate::Fault;
+use crate::apps::App;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
 
@@ -39,6 +40,13 @@ pub async fn of_app(tx: &mut Tx, app_id: i64) -> Result<Vec<Application>, Fault>
         "select * from applications where app_id = $1 order by created_at desc, application_id desc",
         app_id,
     )?)
+}
+
+/// Those that its present owner made, the latest first: what was written before the app changed hands is not theirs to know of.
+pub async fn of_owner(tx: &mut Tx, app: &App) -> Result<Vec<Application>, Fault> {
+    let mut all = of_app(tx, app.app_id).await?;
+    all.retain(|application| application.owner_id == app.owner_id);
+    Ok(all)
 }
 
 /// The one application of an app that has not ended.

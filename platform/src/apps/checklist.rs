@@ -231,7 +231,7 @@ fn support(words: &str, app: &App) -> (String, String) {
 
 async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Result<Track, Fault> {
     let base = format!("/developers/apps/{}", app.app_id);
-    let newest = applications::of_app(tx, app.app_id).await?.into_iter().next();
+    let newest = applications::of_owner(tx, app).await?.into_iter().next();
     let approved = approvals(tx, app.app_id).await?;
     let product =
         copy.details.has(Product::Portability) || app.products.split(',').any(|name| name == Product::Portability.as_str());

@@ -60,9 +60,17 @@ pub(super) async fn manages(tx: &mut Tx, app_id: i64, account_id: i64) -> Result
     .is_some())
 }
 
-/// Which app an application is for.
+/// Which app an application is for. None if the app has changed hands since: what one owner wrote about itself is not the next one's to read.
 pub async fn app_of_application(tx: &mut Tx, application_id: i64) -> Result<Option<i64>, Fault> {
-    Ok(sql!(tx, found i64, "select app_id from applications where application_id = $1", application_id)?)
+    Ok(sql!(
+        tx,
+        found i64,
+        "select apps.app_id
+         from applications
+         join apps on apps.app_id = applications.app_id and apps.owner_id = applications.owner_id
+         where application_id = $1",
+        application_id,
+    )?)
 }
 
 /// An organisation and the seat somebody has there.

@@ -10,12 +10,13 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, Sta
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use platform::accounts::Role;
 use platform::organisations;
 use platform::uploads::{self, NewUpload, Purpose, Refusal, Upload};
 use platform::{Fault, apps};
 use tokio::io::AsyncWriteExt;
 
-use super::access::{ALL_STAFF, Act, Developer, Needs, see};
+use super::access::{ALL_STAFF, Act, Developer, Needs, Staff, see};
 use super::{Page, form};
 use crate::api::Params;
 use crate::http::{self, CallId};
@@ -282,23 +283,41 @@ pub(crate) fn console_acts() -> Vec<Act> {
 }
 
 async fn for_developer(With(state): With<State>, id: CallId, developer: Developer, Path(upload): Path<String>) -> Response {
-    hand_out(&state, &id, &upload, Some(developer.account.account_id)).await
+    hand_out(&state, &id, &upload, Who::Developer(developer.account.account_id)).await
 }
 
-async fn for_staff(With(state): With<State>, id: CallId, Path(upload): Path<String>) -> Response {
-    hand_out(&state, &id, &upload, None).await
+async fn for_staff(With(state): With<State>, id: CallId, staff: Staff, Path(upload): Path<String>) -> Response {
+    hand_out(&state, &id, &upload, Who::Staff(&staff)).await
 }
 
-/// To staff, or to a developer who works on the app it was handed in for, or who handed it in for none.
-async fn hand_out(state: &State, id: &CallId, upload: &str, developer: Option<i64>) -> Response {
+/// Who asks for a file.
+enum Who<'a> {
+    Developer(i64),
+    Staff(&'a Staff),
+}
+
+fn is_of_application(upload: &Upload) -> bool {
+    matches!(upload.purpose, Purpose::Mockups | Purpose::Evidence)
+}
+
+/// To staff, files of tickets only to those who see tickets; or to a developer who works on the app it was handed in for, or who handed it in for none.
+async fn hand_out(state: &State, id: &CallId, upload: &str, who: Who<'_>) -> Response {
     let page = Page::new(state, id);
     let found = async {
         let Ok(upload_id) = upload.parse::<i64>() else { return Ok(None) };
         let mut tx = state.platform.db.read().await?;
         let Some(upload) = uploads::by_id(&mut tx, upload_id).await? else { return Ok(None) };
-        let Some(account_id) = developer else { return Ok(Some(upload)) };
+        let account_id = match who {
+            Who::Developer(account_id) => account_id,
+            Who::Staff(staff) => {
+                let sees = upload.purpose != Purpose::TicketAttachment || staff.is(Role::Support) || staff.is(Role::Reviewer);
+                return Ok(sees.then_some(upload));
+            }
+        };
         let theirs = match upload.app_id {
+            // An app takes its icon and its videos along to another owner; what backed an application stays with whom it is about.
             Some(app_id) => match apps::by_id(&mut tx, app_id).await?.filter(|app| app.deleted_at.is_none()) {
+                Some(app) if app.owner_id != upload.owner_id && is_of_application(&upload) => false,
                 Some(app) => organisations::seat_at_app(&mut tx, &app, account_id).await?.is_some(),
                 None => false,
             },

@@ -152,7 +152,7 @@ async fn abouts(state: &State, account_id: i64) -> Result<Vec<Choice>, Fault> {
     let mut choices = vec![Choice::new("", "None of my apps")];
     for app in apps {
         choices.push(Choice::new(format!("app-{}", app.app_id), format!("App {}", app.name)));
-        for application in applications::of_app(&mut tx, app.app_id).await?.into_iter().take(5) {
+        for application in applications::of_owner(&mut tx, &app).await?.into_iter().take(5) {
             let label = format!("Application {} of {} ({})", application.reference(), app.name, application.state.words());
             choices.push(Choice::new(format!("application-{}", application.application_id), label));
         }

@@ -82,7 +82,7 @@ async fn told(state: &State, of: &OfApp, shell: Frame) -> Result<ScopesPage, Fau
     let approved = apps::approvals(&mut tx, app_id).await?;
     let on = apps::scopes(&mut tx, app_id).await?;
     let open = applications::open_of_app(&mut tx, app_id).await?;
-    let ever = !applications::of_app(&mut tx, app_id).await?.is_empty();
+    let ever = !applications::of_owner(&mut tx, &of.app).await?.is_empty();
     drop(tx);
     let wanted = open.as_ref().map(asked).unwrap_or_default();
     let handed_in = open.as_ref().is_some_and(|open| open.state != Stage::Draft);
