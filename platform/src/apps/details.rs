@@ -351,7 +351,12 @@ fn one_of<'a>(text: &'a str, list: &[String]) -> Result<&'a str, String> {
 /// Joiners stay, since Persian and Hindi are written with them.
 pub fn is_disguise(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether there is something to be read in a name: blanks and joiners alone show nothing.
+pub(super) fn is_seen(name: &str) -> bool {
+    name.chars().any(char::is_alphanumeric)
 }
 
 fn name<'a, 'b>(text: &'a str, mut reserved: impl Iterator<Item = &'b str>) -> Result<&'a str, String> {
@@ -361,6 +366,9 @@ fn name<'a, 'b>(text: &'a str, mut reserved: impl Iterator<Item = &'b str>) -> R
     }
     if text.chars().any(is_disguise) {
         return Err("A name holds no control characters and no marks of direction.".into());
+    }
+    if !is_seen(text) {
+        return Err("A name holds at least one letter or digit.".into());
     }
     if let Some(brand) = reserved.find(|brand| refers_to(text, brand)) {
         return Err(format!("A name does not refer to {brand}: people would take the app for theirs."));
@@ -531,7 +539,7 @@ mod tests {
     fn names_and_descriptions_are_what_they_seem() {
         let none = || std::iter::empty();
         assert!(name("Replay – \u{1f3ac} ویدیو\u{200c}ها", none()).is_ok());
-        for bad in ["", "a\u{202e}b", "a\0b", "a\u{200b}b", "a\nb", "\u{2066}x\u{2069}", &"x".repeat(51)] {
+        for bad in ["", "a\u{202e}b", "a\0b", "a\u{200b}b", "a\nb", "\u{2066}x\u{2069}", "\u{200d}", "a\u{ad}b", "\u{e0041}", &"x".repeat(51)] {
             assert!(name(bad, none()).is_err(), "{bad:?}");
         }
         assert!(name(&"ü".repeat(50), none()).is_ok());

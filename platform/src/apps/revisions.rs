@@ -177,10 +177,11 @@ const LIVE: &str =
 pub async fn create_for(platform: &Platform, account: &Account, owner: (OwnerKind, i64), name: &str) -> Result<App, MakeError> {
     let now = platform.now();
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > super::details::NAME_LIMIT || name.chars().any(super::details::is_disguise) {
+    let seen = super::details::is_seen(name) && !name.chars().any(super::details::is_disguise);
+    if !seen || name.chars().count() > super::details::NAME_LIMIT {
         let limit = super::details::NAME_LIMIT;
         return Err(MakeError::Name(format!(
-            "A name has 1 to {limit} characters, and no control characters or marks of direction."
+            "A name has 1 to {limit} characters, at least one of them a letter or digit, and no control characters or marks of direction."
         )));
     }
     let (owner_kind, owner_id) = owner;

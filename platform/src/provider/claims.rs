@@ -120,6 +120,7 @@ pub(super) fn staff_member(settings: &settings::Provider, claims: &Map<String, V
     let identifier = text(claims, "sub", 255)?;
     let email = text(claims, &names.email, 254)?.to_lowercase();
     let (local, host) = email.rsplit_once('@')?;
+    let local = local.to_owned();
     if local.is_empty() || host.is_empty() || email.chars().any(char::is_whitespace) {
         return None;
     }
@@ -136,7 +137,8 @@ pub(super) fn staff_member(settings: &settings::Provider, claims: &Map<String, V
         Role::ALL.iter().copied().filter(|held| values.iter().any(|value| role(value) == Some(*held))).collect();
     Some(StaffMember {
         subject: format!("{} {identifier}", settings.issuer),
-        name: text(claims, &names.name, 200).unwrap_or_else(|| email.clone()),
+        // A name with an address in it would be refused as one.
+        name: text(claims, &names.name, 200).unwrap_or(local),
         email,
         roles,
     })
@@ -200,6 +202,7 @@ mod tests {
         let rita = staff_member(&mapped, &said_of(json!(["pw-review", "other", "support"]))).unwrap();
         assert_eq!(rita.roles, [Role::Reviewer]);
         assert_eq!((rita.email.as_str(), rita.subject.as_str()), ("rita@clips.example", "https://id.example s1"));
+        assert_eq!(rita.name, "rita", "without a name, a part of the address that can be one");
         let roles = |said: Value| staff_member(&mapped, &said_of(said)).unwrap().roles;
         assert_eq!(roles(json!("pw-admin")), [Role::Administrator]);
         for nothing in [
