@@ -185,9 +185,22 @@ mod tests {
     fn names_are_seen_as_they_are() {
         assert_eq!(name("  Anna \t Q.  Testperson ").unwrap(), "Anna Q. Testperson");
         assert_eq!(name("שלום").unwrap(), "שלום");
-        for bad in
-            ["", "  ", "a\0b", "Win at https://evil.example", "WWW.evil.example", "a@b.example", "a\u{202e}b", "a\u{61c}b", "\u{200b}", "\u{200d}", "a\u{ad}b", "\u{2060}", "...", &"x".repeat(101)]
-        {
+        for bad in [
+            "",
+            "  ",
+            "a\0b",
+            "Win at https://evil.example",
+            "WWW.evil.example",
+            "a@b.example",
+            "a\u{202e}b",
+            "a\u{61c}b",
+            "\u{200b}",
+            "\u{200d}",
+            "a\u{ad}b",
+            "\u{2060}",
+            "...",
+            &"x".repeat(101),
+        ] {
             assert!(name(bad).is_err(), "{bad:?}");
         }
     }

@@ -539,7 +539,18 @@ mod tests {
     fn names_and_descriptions_are_what_they_seem() {
         let none = || std::iter::empty();
         assert!(name("Replay – \u{1f3ac} ویدیو\u{200c}ها", none()).is_ok());
-        for bad in ["", "a\u{202e}b", "a\0b", "a\u{200b}b", "a\nb", "\u{2066}x\u{2069}", "\u{200d}", "a\u{ad}b", "\u{e0041}", &"x".repeat(51)] {
+        for bad in [
+            "",
+            "a\u{202e}b",
+            "a\0b",
+            "a\u{200b}b",
+            "a\nb",
+            "\u{2066}x\u{2069}",
+            "\u{200d}",
+            "a\u{ad}b",
+            "\u{e0041}",
+            &"x".repeat(51),
+        ] {
             assert!(name(bad, none()).is_err(), "{bad:?}");
         }
         assert!(name(&"ü".repeat(50), none()).is_ok());

@@ -8,6 +8,7 @@ mod app_review;
 mod applications;
 mod applications_draft;
 mod apps;
+mod attacks;
 mod audit;
 mod audit_chain;
 mod clocks;
