@@ -34,9 +34,7 @@ pub enum SaveError {
     #[error("this application is {} and cannot be changed", .0.words())]
     NotNow(State),
     /// All answers together are too long.
-    #[error(
-        "the answers together are longer than a megabyte; what was saved before is still there"
-    )]
+    #[error("the answers together are longer than a megabyte; what was saved before is still there")]
     TooLarge,
     /// A character that no text holds.
     #[error("an answer holds a character that cannot be kept")]
@@ -67,11 +65,7 @@ pub struct Edits {
 }
 
 /// Begins an application for an app, or gives the one that is open. A new one starts from what was answered in the last.
-pub async fn begin(
-    platform: &Platform,
-    account: &Account,
-    app: &App,
-) -> Result<Application, Fault> {
+pub async fn begin(platform: &Platform, account: &Account, app: &App) -> Result<Application, Fault> {
     // Two who begin at once: the store lets one in, and the other finds it.
     match make(platform, account, app).await {
         Err(Fault::Db(fault)) if is_taken(&fault) => make(platform, account, app).await,
@@ -80,9 +74,7 @@ pub async fn begin(
 }
 
 fn is_taken(fault: &sqlx::Error) -> bool {
-    fault
-        .as_database_error()
-        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    fault.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 async fn make(platform: &Platform, account: &Account, app: &App) -> Result<Application, Fault> {
@@ -110,13 +102,9 @@ async fn make(platform: &Platform, account: &Account, app: &App) -> Result<Appli
         answers: json(&answers)?,
         submissions: 0,
         // A draft that was given up stands in between for nothing: what was handed in before it is what reviewers compare with.
-        previous_id: last.as_ref().and_then(|last| {
-            if last.submissions > 0 {
-                Some(last.application_id)
-            } else {
-                last.previous_id
-            }
-        }),
+        previous_id: last
+            .as_ref()
+            .and_then(|last| if last.submissions > 0 { Some(last.application_id) } else { last.previous_id }),
         email: email_of(form, &answers),
         email_confirmed_at: None,
         assigned_to: None,
@@ -139,19 +127,10 @@ async fn make(platform: &Platform, account: &Account, app: &App) -> Result<Appli
         Some(last) if last.email == new.email => last.email_confirmed_at,
         _ => own_address(account, &new.email, now),
     };
-    new.search = search_words(
-        new.application_id,
-        app,
-        form.answer(&answers, Role::Organisation),
-        &new.email,
-        &families,
-    );
+    new.search = search_words(new.application_id, app, form.answer(&answers, Role::Organisation), &new.email, &families);
     rows::insert(&mut tx, &new).await?;
-    let entry = Entry {
-        app: Some(app.app_id),
-        about: Some(new.application_id),
-        ..Entry::new(account.actor(), "application.begun")
-    };
+    let entry =
+        Entry { app: Some(app.app_id), about: Some(new.application_id), ..Entry::new(account.actor(), "application.begun") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(new)
@@ -162,10 +141,7 @@ fn carried_over(platform: &Platform, form: &Form, last: &Application, app: &App)
     let earlier = platform.forms.of(&last.form);
     let mut answers = Answers::new();
     for (name, value) in last.answers() {
-        let same = form
-            .field(&name)
-            .zip(earlier.field(&name))
-            .is_some_and(|(now, then)| now.kind == then.kind);
+        let same = form.field(&name).zip(earlier.field(&name)).is_some_and(|(now, then)| now.kind == then.kind);
         if same {
             answers.insert(name, value);
         }
@@ -175,12 +151,7 @@ fn carried_over(platform: &Platform, form: &Form, last: &Application, app: &App)
 }
 
 /// What is known before the first question is read.
-async fn first_answers(
-    tx: &mut Tx,
-    form: &Form,
-    account: &Account,
-    app: &App,
-) -> Result<Answers, Fault> {
+async fn first_answers(tx: &mut Tx, form: &Form, account: &Account, app: &App) -> Result<Answers, Fault> {
     let mut answers = Answers::new();
     let mut fill = |role, value: String| {
         if let Some(field) = form.of_role(role) {
@@ -199,10 +170,7 @@ async fn first_answers(
 }
 
 fn fill_app_id(form: &Form, answers: &mut Answers, app: &App) {
-    for field in form
-        .fields()
-        .filter(|field| field.kind == forms::Kind::AppId)
-    {
+    for field in form.fields().filter(|field| field.kind == forms::Kind::AppId) {
         answers.insert(field.name.clone(), app.app_id.to_string().into());
     }
 }
@@ -210,27 +178,19 @@ fn fill_app_id(form: &Form, answers: &mut Answers, app: &App) {
 /// The address on the form as mail goes to it; empty while it is none.
 fn email_of(form: &Form, answers: &Answers) -> String {
     let email = form.answer(answers, Role::ContactEmail).to_lowercase();
-    if forms::is_email(&email) {
-        email
-    } else {
-        String::new()
-    }
+    if forms::is_email(&email) { email } else { String::new() }
 }
 
 /// The address that is written on the form, and whether it is confirmed; empty while there is none.
 pub fn contact(platform: &Platform, application: &Application) -> (String, bool) {
     let email = email_of(platform.forms.of(&application.form), &application.answers());
-    let confirmed =
-        !email.is_empty() && email == application.email && application.email_confirmed_at.is_some();
+    let confirmed = !email.is_empty() && email == application.email && application.email_confirmed_at.is_some();
     (email, confirmed)
 }
 
 /// An address that the one who writes it has proved as their account's needs no second proof.
 fn own_address(account: &Account, email: &str, now: Millis) -> Option<Millis> {
-    account
-        .verified_at
-        .filter(|_| !email.is_empty() && account.email.eq_ignore_ascii_case(email))
-        .map(|_| now)
+    account.verified_at.filter(|_| !email.is_empty() && account.email.eq_ignore_ascii_case(email)).map(|_| now)
 }
 
 pub(super) fn json(answers: &Answers) -> Result<String, Fault> {
@@ -248,9 +208,7 @@ pub async fn save_draft(
 ) -> Result<Application, SaveError> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
-    let before = rows::by_id(&mut tx, application_id)
-        .await?
-        .ok_or(SaveError::Unknown)?;
+    let before = rows::by_id(&mut tx, application_id).await?.ok_or(SaveError::Unknown)?;
     if !before.state.can_be_written() {
         return Err(SaveError::NotNow(before.state));
     }
@@ -270,10 +228,7 @@ pub async fn save_draft(
         return Err(SaveError::TooLarge);
     }
     keep_files(&mut tx, form, &before, &answers).await?;
-    let mut after = Application {
-        answers: text,
-        ..before.clone()
-    };
+    let mut after = Application { answers: text, ..before.clone() };
     let email = email_of(form, &answers);
     if email != email_of(form, &held) {
         links::end(&mut tx, Purpose::ConfirmContact, application_id).await?;
@@ -284,14 +239,9 @@ pub async fn save_draft(
         (after.email, after.email_confirmed_at) = (email, proved);
     }
     describe(platform, &mut tx, form, &answers, &mut after).await?;
-    let Some(after) = rows::store(&mut tx, &before, after, now).await? else {
-        return Err(SaveError::Stale(Box::new(before)));
-    };
-    let entry = Entry {
-        app: Some(after.app_id),
-        about: Some(application_id),
-        ..Entry::new(account.actor(), "application.saved")
-    };
+    let Some(after) = rows::store(&mut tx, &before, after, now).await? else { return Err(SaveError::Stale(Box::new(before))) };
+    let entry =
+        Entry { app: Some(after.app_id), about: Some(application_id), ..Entry::new(account.actor(), "application.saved") };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(after)
@@ -311,31 +261,18 @@ pub(super) async fn describe(
         let organisation = form.answer(answers, Role::Organisation);
         // An organisation's name is as long as the form lets it be; a draft may hold more.
         let organisation: String = organisation.chars().take(300).collect();
-        application.search = search_words(
-            application.application_id,
-            &app,
-            &organisation,
-            &application.email,
-            &families,
-        );
+        application.search = search_words(application.application_id, &app, &organisation, &application.email, &families);
     }
     Ok(())
 }
 
 /// Only files that were handed in for this app, and for what the question takes, are added: a number can be forged.
-async fn own_files(
-    tx: &mut Tx,
-    form: &Form,
-    application: &Application,
-    edits: &mut Edits,
-) -> Result<(), Fault> {
+async fn own_files(tx: &mut Tx, form: &Form, application: &Application, edits: &mut Edits) -> Result<(), Fault> {
     for (name, id) in std::mem::take(&mut edits.add) {
         let upload = uploads::by_id(tx, id).await?;
         let field = form.field(&name);
         let fits = upload.zip(field).is_some_and(|(upload, field)| {
-            upload.app_id == Some(application.app_id)
-                && upload.purpose == field.upload
-                && field.kind == forms::Kind::Upload
+            upload.app_id == Some(application.app_id) && upload.purpose == field.upload && field.kind == forms::Kind::Upload
         });
         if fits {
             edits.add.push((name, id));
@@ -348,25 +285,20 @@ async fn own_files(
 fn edited(form: &Form, held: &Answers, edits: &Edits) -> Result<Answers, SaveError> {
     let mut answers = held.clone();
     for (name, value) in &edits.set {
-        let Some(field) = form.field(name) else {
-            continue;
-        };
+        let Some(field) = form.field(name) else { continue };
         if field.kind == forms::Kind::Upload {
             continue;
         }
         let value = tidy(value).ok_or(SaveError::NotText)?;
-        let empty = matches!(&value, Value::String(text) if text.is_empty())
-            || matches!(&value, Value::Array(all) if all.is_empty());
+        let empty =
+            matches!(&value, Value::String(text) if text.is_empty()) || matches!(&value, Value::Array(all) if all.is_empty());
         if empty {
             answers.remove(name);
         } else {
             answers.insert(name.clone(), value);
         }
     }
-    for field in form
-        .fields()
-        .filter(|field| field.kind == forms::Kind::Upload)
-    {
+    for field in form.fields().filter(|field| field.kind == forms::Kind::Upload) {
         let mut files = field.uploads(held);
         files.retain(|id| !edits.remove.contains(&(field.name.clone(), *id)));
         let before = files.len();
@@ -394,22 +326,13 @@ fn tidy(value: &Value) -> Option<Value> {
     match value {
         Value::String(text) if text.contains('\0') => None,
         Value::String(text) => Some(text.replace("\r\n", "\n").replace('\r', "\n").into()),
-        Value::Array(items) => items
-            .iter()
-            .map(tidy)
-            .collect::<Option<Vec<_>>>()
-            .map(Value::Array),
+        Value::Array(items) => items.iter().map(tidy).collect::<Option<Vec<_>>>().map(Value::Array),
         other => Some(other.clone()),
     }
 }
 
 /// Files that are named now are kept; those of a first draft that are named no longer may go.
-async fn keep_files(
-    tx: &mut Tx,
-    form: &Form,
-    before: &Application,
-    answers: &Answers,
-) -> Result<(), Fault> {
+async fn keep_files(tx: &mut Tx, form: &Form, before: &Application, answers: &Answers) -> Result<(), Fault> {
     let (held, named) = (form.uploads(&before.answers()), form.uploads(answers));
     for id in named.iter().filter(|id| !held.contains(id)) {
         uploads::keep(tx, *id).await?;
@@ -427,10 +350,7 @@ async fn keep_files(
 pub fn fingerprint(step: &Step, answers: &Answers) -> String {
     let mut hash = Sha256::new();
     for field in &step.fields {
-        let value = answers
-            .get(&field.name)
-            .map(Value::to_string)
-            .unwrap_or_default();
+        let value = answers.get(&field.name).map(Value::to_string).unwrap_or_default();
         hash.update(field.name.as_bytes());
         hash.update([0]);
         hash.update(value.as_bytes());
@@ -440,16 +360,10 @@ pub fn fingerprint(step: &Step, answers: &Answers) -> String {
 }
 
 /// Mails a link to the address on the form that confirms it. Whether there was something to do.
-pub async fn send_confirmation(
-    platform: &Platform,
-    account: &Account,
-    application_id: i64,
-) -> Result<bool, SaveError> {
+pub async fn send_confirmation(platform: &Platform, account: &Account, application_id: i64) -> Result<bool, SaveError> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
-    let application = rows::by_id(&mut tx, application_id)
-        .await?
-        .ok_or(SaveError::Unknown)?;
+    let application = rows::by_id(&mut tx, application_id).await?.ok_or(SaveError::Unknown)?;
     if !application.state.can_be_written() {
         return Err(SaveError::NotNow(application.state));
     }
@@ -466,43 +380,18 @@ pub async fn send_confirmation(
         now - HOUR,
     )?;
     // By however many applications: the address may be a stranger's.
-    if sent >= MAILS
-        || !notices::may_send(platform, &mut tx, notices::Kind::ConfirmContact, &email).await?
-    {
+    if sent >= MAILS || !notices::may_send(platform, &mut tx, notices::Kind::ConfirmContact, &email).await? {
         return Err(SaveError::TooManyMails);
     }
     let purpose = Purpose::ConfirmContact;
-    let token = links::make(
-        platform,
-        &mut tx,
-        purpose,
-        application_id,
-        &email,
-        notices::lives(purpose),
-    )
-    .await?;
+    let token = links::make(platform, &mut tx, purpose, application_id, &email, notices::lives(purpose)).await?;
     let form = platform.forms.of(&application.form);
-    let app = crate::apps::by_id(&mut tx, application.app_id)
-        .await?
-        .map(|app| app.name)
-        .unwrap_or_default();
-    let organisation = form
-        .answer(&application.answers(), Role::Organisation)
-        .chars()
-        .take(200)
-        .collect();
-    let notice = Notice::ConfirmContact {
-        organisation,
-        app,
-        path: format!("/developers/confirm?token={token}"),
-    };
+    let app = crate::apps::by_id(&mut tx, application.app_id).await?.map(|app| app.name).unwrap_or_default();
+    let organisation = form.answer(&application.answers(), Role::Organisation).chars().take(200).collect();
+    let notice = Notice::ConfirmContact { organisation, app, path: format!("/developers/confirm?token={token}") };
     notices::send(platform, &mut tx, &email, Some(application_id), notice).await?;
     let action = "application.contact_mailed";
-    let entry = Entry {
-        app: Some(application.app_id),
-        about: Some(application_id),
-        ..Entry::new(account.actor(), action)
-    };
+    let entry = Entry { app: Some(application.app_id), about: Some(application_id), ..Entry::new(account.actor(), action) };
     entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(true)
@@ -510,43 +399,25 @@ pub async fn send_confirmation(
 
 /// The application whose address a link confirms, without using the link up.
 pub async fn behind(platform: &Platform, token: &str) -> Result<Option<Application>, Fault> {
-    let Some(link) = links::look(platform, Purpose::ConfirmContact, token).await? else {
-        return Ok(None);
-    };
+    let Some(link) = links::look(platform, Purpose::ConfirmContact, token).await? else { return Ok(None) };
     let mut tx = platform.db.read().await?;
     let found = rows::by_id(&mut tx, link.about_id).await?;
-    Ok(found.filter(|application| {
-        application.state.can_be_written() && contact(platform, application).0 == link.email
-    }))
+    Ok(found.filter(|application| application.state.can_be_written() && contact(platform, application).0 == link.email))
 }
 
 /// Confirms the address on a form. None if the link is used up, over, or for an address that is no longer there.
-pub async fn confirm_contact(
-    platform: &Platform,
-    token: &str,
-) -> Result<Option<Application>, Fault> {
+pub async fn confirm_contact(platform: &Platform, token: &str) -> Result<Option<Application>, Fault> {
     let now = platform.now();
     // A draft that is saved in the same moment changes the version; then it is tried again.
     for _ in 0..5 {
         let mut tx = platform.db.begin().await?;
-        let Some(link) = links::take(platform, &mut tx, Purpose::ConfirmContact, token).await?
-        else {
-            return Ok(None);
-        };
-        let Some(before) = rows::by_id(&mut tx, link.about_id).await? else {
-            return Ok(None);
-        };
+        let Some(link) = links::take(platform, &mut tx, Purpose::ConfirmContact, token).await? else { return Ok(None) };
+        let Some(before) = rows::by_id(&mut tx, link.about_id).await? else { return Ok(None) };
         if contact(platform, &before).0 != link.email || !before.state.can_be_written() {
             return Ok(None);
         }
-        let after = Application {
-            email: link.email,
-            email_confirmed_at: Some(now),
-            ..before.clone()
-        };
-        let Some(after) = rows::store(&mut tx, &before, after, now).await? else {
-            continue;
-        };
+        let after = Application { email: link.email, email_confirmed_at: Some(now), ..before.clone() };
+        let Some(after) = rows::store(&mut tx, &before, after, now).await? else { continue };
         let action = "application.contact_confirmed";
         let entry = Entry {
             app: Some(after.app_id),
