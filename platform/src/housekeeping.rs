@@ -8,7 +8,8 @@ use crate::clock::Millis;
 use crate::db::sql;
 use crate::jobs::Job;
 use crate::{
-    Fault, Platform, access_log, accounts, apps, audit, grants, notices, organisations, requests, tickets, uploads, vault,
+    Fault, Platform, access_log, accounts, applications, apps, audit, grants, notices, organisations, requests, tickets, uploads,
+    vault,
 };
 
 /// What is done, and how often.
@@ -22,6 +23,12 @@ pub(crate) fn schedules() -> [(&'static str, Duration, Job); 6] {
         ("review", minutes(60), Job::Review),
         ("tickets", minutes(15), Job::Tickets),
     ]
+}
+
+/// What the clock does to reviews: of applications, and of apps. It decides neither.
+pub(crate) async fn review(platform: &Platform) -> Result<(), Fault> {
+    applications::keep(platform).await?;
+    apps::review::keep(platform).await
 }
 
 /// Ends archives whose time is over, and grants that nobody can use.

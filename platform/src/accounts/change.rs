@@ -52,7 +52,8 @@ pub async fn change_password(
     if rows::set_password(&mut tx, account.account_id, &hash, platform.now()).await? {
         rows::end_sessions(&mut tx, account.account_id, Some(session_id)).await?;
         links::end(&mut tx, Purpose::ResetPassword, account.account_id).await?;
-        let notice = Notice::PasswordChanged { name: account.name.clone() };
+        let path = account.kind.forgot_path().to_owned();
+        let notice = Notice::PasswordChanged { name: account.name.clone(), path };
         notices::send(platform, &mut tx, &account.email, Some(account.account_id), notice).await?;
         record(platform, &mut tx, account, "account.password_changed").await?;
         tx.commit().await?;
@@ -181,6 +182,7 @@ pub async fn close(platform: &Platform, account: &Account) -> Result<(), CloseEr
     if !rows::erase(&mut tx, account_id, now).await? {
         return Ok(());
     }
+    rows::hold_owned(&mut tx, account_id).await?;
     if rows::owns_apps(&mut tx, account_id).await? {
         return Err(CloseError::OwnsApps);
     }

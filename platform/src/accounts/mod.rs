@@ -17,6 +17,7 @@ use crate::{Fault, Platform};
 pub use change::{
     CloseError, EmailError, PendingEmail, ask_for_email, change_password, close, confirm_email, look_at_email, rename, set_notify,
 };
+pub(crate) use rows::hold;
 pub use rows::{by_email, by_id, recovery_codes_left, roles, sessions, staff, with_role};
 pub use rules::Flaw;
 pub use second_factor::{
@@ -80,6 +81,24 @@ pub struct Account {
     pub created_at: Millis,
     /// When it was closed.
     pub disabled_at: Option<Millis>,
+}
+
+impl AccountKind {
+    /// The page on which a new password is asked for.
+    pub const fn forgot_path(self) -> &'static str {
+        match self {
+            Self::Developer => "/developers/forgot",
+            Self::Staff => "/console/forgot",
+        }
+    }
+
+    /// The page that a mailed link for a new password opens.
+    const fn reset_path(self) -> &'static str {
+        match self {
+            Self::Developer => "/developers/reset",
+            Self::Staff => "/console/reset",
+        }
+    }
 }
 
 impl Account {

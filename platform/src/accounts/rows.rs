@@ -22,6 +22,18 @@ pub async fn by_id(tx: &mut Tx, account_id: i64) -> Result<Option<Account>, Faul
     Ok(sql!(tx, optional Account, account!("where account_id = $1"), account_id)?)
 }
 
+/// Locks an account for the rest of the transaction: whatever it is to be given waits for its closing, or is found by it. `false` if it is closed.
+/// Held before organisations and apps.
+pub(crate) async fn hold(tx: &mut Tx, account_id: i64) -> Result<bool, Fault> {
+    let held = sql!(
+        tx,
+        execute,
+        "update accounts set created_at = created_at where account_id = $1 and disabled_at is null",
+        account_id,
+    )?;
+    Ok(held == 1)
+}
+
 /// An account by its address.
 pub async fn by_email(tx: &mut Tx, kind: AccountKind, email: &str) -> Result<Option<Account>, Fault> {
     // No address holds a NUL, and PostgreSQL would call it a fault.
@@ -286,15 +298,20 @@ pub(super) async fn use_step(tx: &mut Tx, account_id: i64, step: i64) -> Result<
     Ok(used == 1)
 }
 
-pub(super) async fn drop_totp(tx: &mut Tx, account_id: i64) -> Result<(), Fault> {
-    sql!(
+/// Takes the second factor away, and its recovery codes; `false` if none was in force.
+pub(super) async fn drop_totp(tx: &mut Tx, account_id: i64) -> Result<bool, Fault> {
+    let dropped = sql!(
         tx,
         execute,
-        "update accounts set totp_sealed = null, totp_confirmed_at = null, totp_step = null where account_id = $1",
+        "update accounts
+         set totp_sealed = null, totp_confirmed_at = null, totp_step = null
+         where account_id = $1 and totp_confirmed_at is not null",
         account_id,
     )?;
+    // One that was begun and not confirmed goes too.
+    sql!(tx, execute, "update accounts set totp_sealed = null, totp_step = null where account_id = $1", account_id)?;
     sql!(tx, execute, "delete from recovery_codes where account_id = $1", account_id)?;
-    Ok(())
+    Ok(dropped == 1)
 }
 
 #[derive(sqlx_macros::FromRow)]
@@ -426,6 +443,20 @@ pub(super) async fn owns_apps(tx: &mut Tx, account_id: i64) -> Result<bool, Faul
         account_id,
     )?;
     Ok(owned > 0)
+}
+
+/// Locks the organisations that an account owns, so that nobody joins them and no app comes to them while it is closed.
+pub(super) async fn hold_owned(tx: &mut Tx, account_id: i64) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "update organisations
+         set created_at = created_at
+         where deleted_at is null
+           and organisation_id in (select organisation_id from members where account_id = $1 and role = 'owner')",
+        account_id,
+    )?;
+    Ok(())
 }
 
 /// Whether somebody else is a member of an organisation that the account owns.

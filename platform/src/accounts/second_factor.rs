@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::{Account, rows};
 use crate::audit::Entry;
 use crate::db::Tx;
+use crate::notices::{self, Notice};
 use crate::{Fault, Platform, ids};
 
 /// Bytes of a secret: as many as the hash has (RFC 4226 4).
@@ -105,6 +106,7 @@ pub async fn confirm_second_factor(
     let codes = make_codes(platform, &mut tx, account).await?;
     rows::end_sessions(&mut tx, account.account_id, Some(session_id)).await?;
     audit(platform, &mut tx, account, "account.second_factor_on").await?;
+    tell(platform, &mut tx, account, |name, path| Notice::SecondFactorOn { name, path }).await?;
     tx.commit().await?;
     Ok(Some(codes))
 }
@@ -132,17 +134,32 @@ pub async fn new_recovery_codes(platform: &Platform, account: &Account) -> Resul
     let mut tx = platform.db.begin().await?;
     let codes = make_codes(platform, &mut tx, account).await?;
     audit(platform, &mut tx, account, "account.recovery_codes_made").await?;
+    tell(platform, &mut tx, account, |name, path| Notice::RecoveryCodesRenewed { name, path }).await?;
     tx.commit().await?;
     Ok(codes)
 }
 
-/// Switches the second factor off. Who must have one sets up another at once: nothing else opens.
+/// Switches the second factor off. Who must have one sets up another at once: nothing else opens. Pressed twice, it is told once.
 pub async fn drop_second_factor(platform: &Platform, account: &Account) -> Result<(), Fault> {
     let mut tx = platform.db.begin().await?;
-    rows::drop_totp(&mut tx, account.account_id).await?;
-    audit(platform, &mut tx, account, "account.second_factor_off").await?;
+    if rows::drop_totp(&mut tx, account.account_id).await? {
+        audit(platform, &mut tx, account, "account.second_factor_off").await?;
+        let off = |name, path| Notice::SecondFactorOff { name, by_administrator: false, path };
+        tell(platform, &mut tx, account, off).await?;
+    }
     tx.commit().await?;
     Ok(())
+}
+
+/// Tells the holder of an account that somebody, who should be them, changed how one signs in to it. Not a matter of what mail they want.
+pub(super) async fn tell(
+    platform: &Platform,
+    tx: &mut Tx,
+    account: &Account,
+    what: impl FnOnce(String, String) -> Notice,
+) -> Result<(), Fault> {
+    let notice = what(account.name.clone(), account.kind.forgot_path().to_owned());
+    notices::send(platform, tx, &account.email, Some(account.account_id), notice).await
 }
 
 async fn make_codes(platform: &Platform, tx: &mut Tx, account: &Account) -> Result<Vec<String>, Fault> {

@@ -75,26 +75,28 @@ impl From<sqlx::Error> for ResetError {
 
 /// Mails a link for a new password, if there is an account with a password of ours; else a link that nobody gets is written all the same, so
 /// that both take the same way.
-pub async fn forgot(platform: &Platform, email: &str) -> Result<(), Fault> {
+///
+/// Who signs in at the operator's OpenID provider has no password of ours and gets no mail; neither has a new member of staff who has not followed
+/// the link for the first one.
+pub async fn forgot(platform: &Platform, kind: AccountKind, email: &str) -> Result<(), Fault> {
     let Ok(email) = rules::email(email) else { return Ok(()) };
     let mut tx = platform.db.begin().await?;
-    let account =
-        rows::with_password(&mut tx, AccountKind::Developer, &email).await?.and_then(|(account, hash)| hash.map(|_| account));
+    let account = rows::with_password(&mut tx, kind, &email).await?.and_then(|(account, hash)| hash.map(|_| account));
     let about = account.as_ref().map_or(0, |account| account.account_id);
     let purpose = Purpose::ResetPassword;
     let token = links::make(platform, &mut tx, purpose, about, &email, notices::lives(purpose)).await?;
     let may_mail = sign_up::may_mail(platform, &mut tx, &email).await?;
     if let Some(account) = account.filter(|_| may_mail) {
-        let notice = Notice::ResetPassword { name: account.name, path: format!("/developers/reset?token={token}") };
+        let notice = Notice::ResetPassword { name: account.name, path: format!("{}?token={token}", kind.reset_path()) };
         notices::send(platform, &mut tx, &email, Some(account.account_id), notice).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Whose password a link sets, without using it up.
-pub async fn look_at_reset(platform: &Platform, token: &str) -> Result<Option<Account>, Fault> {
-    whose(platform, links::look(platform, Purpose::ResetPassword, token).await?, AccountKind::Developer).await
+/// Whose password a link sets, without using it up. A link of one side is none on the other.
+pub async fn look_at_reset(platform: &Platform, kind: AccountKind, token: &str) -> Result<Option<Account>, Fault> {
+    whose(platform, links::look(platform, Purpose::ResetPassword, token).await?, kind).await
 }
 
 /// The account that a link is about, if it is open and still has the address to which the link was mailed.
@@ -105,9 +107,10 @@ pub(super) async fn whose(platform: &Platform, link: Option<Link>, kind: Account
     Ok(account.filter(|account| account.kind == kind && account.disabled_at.is_none() && account.email == link.email))
 }
 
-/// Sets a new password by a mailed link. Every session of the account ends, and its holder is told.
-pub async fn reset(platform: &Platform, token: &str, password: &str) -> Result<Account, ResetError> {
-    let account = look_at_reset(platform, token).await?.ok_or(ResetError::Link)?;
+/// Sets a new password by a mailed link. Every session of the account ends, and its holder is told. A second factor stays in force: whoever has
+/// the mailbox alone does not come in.
+pub async fn reset(platform: &Platform, kind: AccountKind, token: &str, password: &str) -> Result<Account, ResetError> {
+    let account = look_at_reset(platform, kind, token).await?.ok_or(ResetError::Link)?;
     set_by_link(platform, Purpose::ResetPassword, token, &account, password, "account.password_reset").await?;
     Ok(account)
 }
@@ -129,10 +132,14 @@ pub(super) async fn set_by_link(
     if !rows::set_password(&mut tx, account.account_id, &hash, now).await? {
         return Err(ResetError::Link);
     }
-    links::end(&mut tx, purpose, account.account_id).await?;
+    // Whichever link set the password, no other of them does.
+    for purpose in [Purpose::ResetPassword, Purpose::WelcomeStaff] {
+        links::end(&mut tx, purpose, account.account_id).await?;
+    }
     rows::end_sessions(&mut tx, account.account_id, None).await?;
     if purpose == Purpose::ResetPassword {
-        let notice = Notice::PasswordChanged { name: account.name.clone() };
+        let path = account.kind.forgot_path().to_owned();
+        let notice = Notice::PasswordChanged { name: account.name.clone(), path };
         notices::send(platform, &mut tx, &account.email, Some(account.account_id), notice).await?;
     }
     Entry { about: Some(account.account_id), ..Entry::new(account.actor(), action) }

@@ -2,7 +2,7 @@
 //! themselves a role.
 
 use super::sign_in::{self, ResetError};
-use super::{Account, AccountKind, Flaw, Role, rows, rules};
+use super::{Account, AccountKind, Flaw, Role, rows, rules, second_factor};
 use crate::audit::{Actor, Entry};
 use crate::db::Tx;
 use crate::links::{self, Purpose};
@@ -195,6 +195,14 @@ async fn another_administrator(tx: &mut Tx, account_id: i64) -> Result<(), Staff
     if rows::other_administrators(tx, account_id).await? == 0 { Err(StaffError::LastAdministrator) } else { Ok(()) }
 }
 
+/// Ends the mailed links that set a password.
+async fn end_links(tx: &mut Tx, account_id: i64) -> Result<(), Fault> {
+    for purpose in [Purpose::WelcomeStaff, Purpose::ResetPassword] {
+        links::end(tx, purpose, account_id).await?;
+    }
+    Ok(())
+}
+
 /// Closes a member of staff's account: their sessions and links end. What they did stays told under their name.
 pub async fn disable(platform: &Platform, actor: Actor, account_id: i64) -> Result<(), StaffError> {
     let mut tx = platform.db.begin().await?;
@@ -205,7 +213,7 @@ pub async fn disable(platform: &Platform, actor: Actor, account_id: i64) -> Resu
     }
     if rows::set_disabled(&mut tx, account_id, Some(platform.now())).await? {
         rows::end_sessions(&mut tx, account_id, None).await?;
-        links::end(&mut tx, Purpose::WelcomeStaff, account_id).await?;
+        end_links(&mut tx, account_id).await?;
         audit(platform, &mut tx, actor, account_id, "staff.disabled", "").await?;
         tx.commit().await?;
     }
@@ -226,10 +234,14 @@ pub async fn enable(platform: &Platform, actor: Actor, account_id: i64) -> Resul
 /// Takes a lost second factor away: their sessions end, and at the next sign-in they set up another.
 pub async fn reset_second_factor(platform: &Platform, actor: Actor, account_id: i64) -> Result<(), StaffError> {
     let mut tx = platform.db.begin().await?;
-    local(&mut tx, account_id).await?;
-    rows::drop_totp(&mut tx, account_id).await?;
+    let account = local(&mut tx, account_id).await?;
+    let was_on = rows::drop_totp(&mut tx, account_id).await?;
     rows::end_sessions(&mut tx, account_id, None).await?;
     audit(platform, &mut tx, actor, account_id, "staff.second_factor_reset", "").await?;
+    if was_on && account.disabled_at.is_none() {
+        let off = |name, path| Notice::SecondFactorOff { name, by_administrator: true, path };
+        second_factor::tell(platform, &mut tx, &account, off).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -347,7 +359,7 @@ pub async fn link_provider(platform: &Platform, actor: Actor, account_id: i64, s
     rows::set_provider(&mut tx, account_id, subject).await?;
     rows::drop_totp(&mut tx, account_id).await?;
     rows::end_sessions(&mut tx, account_id, None).await?;
-    links::end(&mut tx, Purpose::WelcomeStaff, account_id).await?;
+    end_links(&mut tx, account_id).await?;
     audit(platform, &mut tx, actor, account_id, "staff.linked", "").await?;
     tx.commit().await?;
     Ok(())

@@ -161,6 +161,12 @@ pub async fn assign(
     };
     let event = Event { text: &note, ..Event::new(application_id, staff.actor(), kind) };
     let after = given_to(platform, &mut tx, &before, to, event).await?;
+    if to != staff.account_id {
+        let case = format!("application {} of {}", after.reference(), app_name(&mut tx, after.app_id).await?);
+        let path = console_path(application_id);
+        let notice = Notice::CaseHanded { case, by: staff.name.clone(), text: note, path };
+        notices::send(platform, &mut tx, &heir.email, Some(application_id), notice).await?;
+    }
     tx.commit().await?;
     Ok(after)
 }
@@ -382,6 +388,11 @@ pub async fn revoke(
     let families: Vec<String> =
         given.filter(|approval| approval.application_id == Some(application_id)).map(|approval| approval.family).collect();
     apps::withdraw_families(&mut tx, platform, staff.actor(), after.app_id, &families).await?;
+    let (code, title, cure) = (known.code.to_owned(), known.title.to_owned(), known.cure.to_owned());
+    let reason = notices::Reason { code, title, text, cure };
+    let app = app_name(&mut tx, after.app_id).await?;
+    let (reference, path) = (after.reference(), portal_path(application_id));
+    to_applicant(platform, &mut tx, &after, Notice::ApplicationRevoked { app, reference, reason, path }).await?;
     tx.commit().await?;
     Ok(after)
 }

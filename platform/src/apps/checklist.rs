@@ -72,6 +72,8 @@ pub struct Track {
     pub parts: Vec<Part>,
     /// By when staff decide.
     pub due: Option<Millis>,
+    /// Whether that time is over.
+    pub late: bool,
     /// Why it was refused.
     pub reasons: Vec<notices::Reason>,
     /// What the developer does next, and where.
@@ -116,7 +118,7 @@ pub async fn checklist(platform: &Platform, app_id: i64) -> Result<Checklist, Fa
     let copy = working_copy(&mut tx, app_id).await?;
     let on = scopes(&mut tx, app_id).await?.iter().any(wire::Scope::is_portability);
     let app_review = of_review(platform, &mut tx, &app, &copy).await?;
-    let application = of_application(&mut tx, &app, &copy, on).await?;
+    let application = of_application(&mut tx, &app, &copy, on, platform.now()).await?;
     Ok(Checklist { answers: app.may_ask() && on, app_review, application })
 }
 
@@ -212,6 +214,7 @@ async fn of_review(platform: &Platform, tx: &mut Tx, app: &App, copy: &Revision)
         whose,
         parts,
         due: copy.due_at.filter(|_| copy.state == RevisionState::InReview),
+        late: copy.is_late(platform.now()),
         reasons,
         next,
     })
@@ -229,7 +232,7 @@ fn support(words: &str, app: &App) -> (String, String) {
     (words.to_owned(), format!("/developers/support/new?app={}", app.app_id))
 }
 
-async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Result<Track, Fault> {
+async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool, now: Millis) -> Result<Track, Fault> {
     let base = format!("/developers/apps/{}", app.app_id);
     let newest = applications::of_owner(tx, app).await?.into_iter().next();
     let approved = approvals(tx, app.app_id).await?;
@@ -309,7 +312,8 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool) -> Re
     };
     let due =
         newest.as_ref().filter(|application| application.state.waits_for_staff()).and_then(|application| application.due_at);
-    Ok(Track { title: "Application for scopes", progress, words, whose, parts, due, reasons: Vec::new(), next })
+    let late = due.is_some_and(|due| due < now);
+    Ok(Track { title: "Application for scopes", progress, words, whose, parts, due, late, reasons: Vec::new(), next })
 }
 
 fn page(application: &Application) -> String {

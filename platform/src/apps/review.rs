@@ -6,9 +6,9 @@ use super::details::{Flaw, kept_as_json};
 use super::revisions::{self, Revision, RevisionState, SaveError, working_copy};
 use super::rows::{self, revisions as sql};
 use super::{App, AppStatus, OwnerKind};
-use crate::accounts::Account;
+use crate::accounts::{Account, Role};
 use crate::applications::{clocks, codes};
-use crate::audit::Entry;
+use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::Tx;
 use crate::notices::{self, Notice};
@@ -282,7 +282,8 @@ async fn to_be_told(tx: &mut Tx, app: &App, submitted_by: Option<i64>) -> Result
         OwnerKind::Operator => None,
     };
     let Some(owner) = owner else { return Ok(Vec::new()) };
-    Ok(accounts::by_id(tx, owner).await?.into_iter().map(|account| account.email).collect())
+    let owner = accounts::by_id(tx, owner).await?.filter(|account| account.disabled_at.is_none());
+    Ok(owner.into_iter().map(|account| account.email).collect())
 }
 
 /// Takes a review, gives it to somebody else, or lays it back. `false` if it is over.
@@ -296,6 +297,66 @@ pub async fn assign(platform: &Platform, staff: &Account, revision_id: i64, to: 
     let about =
         Entry { app: Some(revision.app_id), about: Some(revision_id), ..Entry::new(staff.actor(), "app.review_assigned") };
     Entry { detail: &detail, ..about }.write(&mut tx, &platform.random, platform.now()).await?;
+    if let Some(heir) = to.filter(|heir| *heir != staff.account_id && revision.assigned_to != Some(*heir))
+        && let Some(heir) = accounts::by_id(&mut tx, heir).await?.filter(|heir| heir.disabled_at.is_none())
+    {
+        let case = format!("the review of the app {}", revision.details.name);
+        let (by, path) = (staff.name.clone(), format!("/console/apps/{revision_id}"));
+        let notice = Notice::CaseHanded { case, by, text: String::new(), path };
+        notices::send(platform, &mut tx, &heir.email, Some(revision.app_id), notice).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// How many late reviews are looked at in one go.
+const PIECE: i64 = 100;
+
+/// Missed limits are told: to the developer, to the administrators, in the record. Once each; nothing is decided by it.
+pub(crate) async fn keep(platform: &Platform) -> Result<(), Fault> {
+    let now = platform.now();
+    let mut escalated = 0;
+    loop {
+        let overdue = sql::overdue(&mut platform.db.read().await?, now, PIECE).await?;
+        let before = escalated;
+        for late in &overdue {
+            escalated += u64::from(escalate(platform, late).await?);
+        }
+        if escalated == before {
+            break;
+        }
+    }
+    let (_, late) = load(&mut platform.db.read().await?, now).await?;
+    metrics::gauge!("portward_app_reviews_late").set(f64::from(u32::try_from(late).unwrap_or(u32::MAX)));
+    metrics::counter!("portward_app_reviews_escalated_total").increment(escalated);
+    if escalated > 0 {
+        tracing::warn!(escalated, "app reviews are not decided in time");
+    }
+    Ok(())
+}
+
+async fn escalate(platform: &Platform, late: &sql::Overdue) -> Result<bool, Fault> {
+    let now = platform.now();
+    let mut tx = platform.db.begin().await?;
+    // Deleted in between: there is nobody to be told.
+    let Some(app) = rows::hold(&mut tx, late.app_id).await? else { return Ok(false) };
+    if !sql::escalate(&mut tx, late.revision_id, now).await? {
+        return Ok(false);
+    }
+    let Some(revision) = sql::by_id(&mut tx, late.revision_id).await? else { return Ok(false) };
+    let due = clocks::in_words(revision.due_at.unwrap_or(now), &platform.settings.review.calendar());
+    for email in to_be_told(&mut tx, &app, revision.submitted_by).await? {
+        let (name, path) = (revision.details.name.clone(), format!("/developers/apps/{}/review", app.app_id));
+        let told = Notice::AppLate { app: name, due: due.clone(), path };
+        notices::send(platform, &mut tx, &email, Some(app.app_id), told).await?;
+    }
+    for account in accounts::with_role(&mut tx, Role::Administrator).await? {
+        let (name, path) = (revision.details.name.clone(), format!("/console/apps/{}", late.revision_id));
+        let told = Notice::AppEscalated { app: name, due: due.clone(), path };
+        notices::send(platform, &mut tx, &account.email, Some(app.app_id), told).await?;
+    }
+    let entry = Entry { app: Some(app.app_id), about: Some(late.revision_id), ..Entry::new(Actor::System, "app.review_late") };
+    entry.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -26,7 +26,7 @@ use super::details::{AppDetails, PlatformKind, Product};
 use super::review::Reasons;
 use super::rows::{self, revisions as sql};
 use super::{App, AppStatus, OwnerKind, new_secret};
-use crate::accounts::Account;
+use crate::accounts::{self, Account};
 use crate::audit::Entry;
 use crate::clock::Millis;
 use crate::db::{Tx, words};
@@ -122,6 +122,13 @@ pub struct Revision {
     pub escalated_at: Option<Millis>,
 }
 
+impl Revision {
+    /// Whether staff should have decided about it by now.
+    pub fn is_late(&self, now: Millis) -> bool {
+        self.state == RevisionState::InReview && self.due_at.is_some_and(|due| due < now)
+    }
+}
+
 /// Why a working copy was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
@@ -186,6 +193,10 @@ pub async fn create_for(platform: &Platform, account: &Account, owner: (OwnerKin
     }
     let (owner_kind, owner_id) = owner;
     let mut tx = platform.db.begin().await?;
+    // Held, so that the account is not closed in the same moment and leaves an app that is nobody's.
+    if !accounts::hold(&mut tx, account.account_id).await? {
+        return Err(MakeError::Forbidden);
+    }
     let allowed = match owner_kind {
         OwnerKind::Account => owner_id == account.account_id,
         OwnerKind::Organisation => {

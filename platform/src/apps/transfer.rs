@@ -12,7 +12,7 @@ use crate::clock::Millis;
 use crate::db::{Tx, sql};
 use crate::notices::{self, Notice};
 use crate::organisations::{self, Seat};
-use crate::{Fault, Platform, applications, grants};
+use crate::{Fault, Platform, accounts, applications, grants};
 
 /// A transfer that waits to be accepted.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
@@ -183,8 +183,10 @@ pub async fn answer(
 ) -> Result<App, TransferError> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
+    // Neither the account nor the organisation ends in the moment in which an app becomes theirs.
+    let here = accounts::hold(&mut tx, account.account_id).await? && organisations::hold(&mut tx, organisation_id).await?;
     let seat = organisations::seat(&mut tx, organisation_id, account.account_id).await?;
-    if !seat.is_some_and(Seat::leads) {
+    if !here || !seat.is_some_and(Seat::leads) {
         return Err(TransferError::Unknown);
     }
     let app_id = sql!(

@@ -61,8 +61,14 @@ notices! {
     ChangeEmail = "change_email" { name: String, path: String },
     /// To the old address, once the new one holds.
     EmailChanged = "email_changed" { name: String },
-    /// The password was changed.
-    PasswordChanged = "password_changed" { name: String },
+    /// The password was changed; `path` is where a new one is asked for.
+    PasswordChanged = "password_changed" { name: String, path: String },
+    /// The second factor was switched on.
+    SecondFactorOn = "second_factor_on" { name: String, path: String },
+    /// The second factor was switched off, by the holder or by an administrator.
+    SecondFactorOff = "second_factor_off" { name: String, by_administrator: bool, path: String },
+    /// The recovery codes were made anew.
+    RecoveryCodesRenewed = "recovery_codes_renewed" { name: String, path: String },
     /// To a new member of staff: set the first password.
     WelcomeStaff = "welcome_staff" { name: String, path: String },
     /// To a developer: join an organisation.
@@ -71,6 +77,10 @@ notices! {
     TransferOffered = "transfer_offered" { app: String, organisation: String, by: String, path: String },
     /// An app went to review.
     AppSubmitted = "app_submitted" { app: String, due: String },
+    /// To the developer: the limit of an app's review passed without a decision.
+    AppLate = "app_late" { app: String, due: String, path: String },
+    /// To administrators: the same.
+    AppEscalated = "app_escalated" { app: String, due: String, path: String },
     /// An app was decided about.
     AppDecided = "app_decided" { app: String, approved: bool, reasons: Vec<Reason>, path: String },
     /// To the address on an application's form: prove it.
@@ -85,6 +95,10 @@ notices! {
     QuestionAnswered = "question_answered" { app: String, reference: String, path: String },
     /// To the reviewer: the move is theirs again, and why.
     CaseReturned = "case_returned" { app: String, reference: String, what: String, path: String },
+    /// To a member of staff: a case was handed to them; `case` names it.
+    CaseHanded = "case_handed" { case: String, by: String, text: String, path: String },
+    /// An approval was taken back.
+    ApplicationRevoked = "application_revoked" { app: String, reference: String, reason: Reason, path: String },
     /// An application was decided about.
     ApplicationDecided = "application_decided" { app: String, reference: String, outcomes: Vec<ScopeOutcome>, text: String, path: String },
     /// To the applicant: the limit passed without a decision.

@@ -24,7 +24,12 @@ pub fn sample(kind: Kind) -> Notice {
         Kind::ResetPassword => Notice::ResetPassword { name: name(), path: path("/developers/reset?token=lnk.EXAMPLE") },
         Kind::ChangeEmail => Notice::ChangeEmail { name: name(), path: path("/developers/verify?token=lnk.EXAMPLE") },
         Kind::EmailChanged => Notice::EmailChanged { name: name() },
-        Kind::PasswordChanged => Notice::PasswordChanged { name: name() },
+        Kind::PasswordChanged => Notice::PasswordChanged { name: name(), path: path("/developers/forgot") },
+        Kind::SecondFactorOn => Notice::SecondFactorOn { name: name(), path: path("/developers/forgot") },
+        Kind::SecondFactorOff => {
+            Notice::SecondFactorOff { name: name(), by_administrator: false, path: path("/developers/forgot") }
+        }
+        Kind::RecoveryCodesRenewed => Notice::RecoveryCodesRenewed { name: name(), path: path("/console/forgot") },
         Kind::WelcomeStaff => Notice::WelcomeStaff { name: name(), path: path("/console/welcome?token=lnk.EXAMPLE") },
         Kind::Invitation => Notice::Invitation {
             organisation: "Lantern Labs".into(),
@@ -39,6 +44,8 @@ pub fn sample(kind: Kind) -> Notice {
             path: path("/developers/organisations/4761931576280550"),
         },
         Kind::AppSubmitted => Notice::AppSubmitted { app, due: due() },
+        Kind::AppLate => Notice::AppLate { app, due: due(), path: path("/developers/apps/4711/review") },
+        Kind::AppEscalated => Notice::AppEscalated { app, due: due(), path: path("/console/apps/4802114") },
         Kind::AppDecided => Notice::AppDecided {
             app,
             approved: false,
@@ -77,6 +84,15 @@ pub fn sample(kind: Kind) -> Notice {
         Kind::QuestionAnswered => Notice::QuestionAnswered { app, reference, path: path("/console/applications/4802113") },
         Kind::CaseReturned => {
             Notice::CaseReturned { app, reference, what: "was corrected".into(), path: path("/console/applications/4802113") }
+        }
+        Kind::CaseHanded => Notice::CaseHanded {
+            case: format!("application {reference} of {app}"),
+            by: "Ines Okafor".into(),
+            text: "The mockups are in Finnish; you read it.".into(),
+            path: path("/console/applications/4802113"),
+        },
+        Kind::ApplicationRevoked => {
+            Notice::ApplicationRevoked { app, reference, reason, path: path("/developers/applications/4802113") }
         }
         Kind::ApplicationDecided => Notice::ApplicationDecided {
             app,

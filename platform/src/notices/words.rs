@@ -130,11 +130,32 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say("If it was not you, write to support at once: somebody else can sign in to your account.")
             .open("Support", "/developers/support/new?topic=Account")
             .done("Your address was changed", ACCOUNT),
-        Notice::PasswordChanged { name: who } => hello(who)
+        Notice::PasswordChanged { name: who, path } => hello(who)
             .say(format!("The password of your account at {brand} was changed, and every other session was ended."))
             .say("If it was you, there is nothing to do. If it was not, set a new password at once.")
-            .open("Set a new password", "/developers/forgot")
+            .open("Set a new password", path)
             .done("Your password was changed", ACCOUNT),
+        Notice::SecondFactorOn { name: who, path } => hello(who)
+            .say(format!("Two-step sign-in was switched on for your account at {brand}, and every other session was ended. From now on a code is asked for after the password."))
+            .say("Keep the recovery codes that were shown where you find them when your authenticator app is lost.")
+            .say("If it was not you, set a new password at once, and write to support: somebody else can sign in to your account.")
+            .open("Set a new password", path)
+            .done("Two-step sign-in was switched on", ACCOUNT),
+        Notice::SecondFactorOff { name: who, by_administrator: false, path } => hello(who)
+            .say(format!("Two-step sign-in was switched off for your account at {brand}. The password alone opens it now, and its recovery codes are of no use any more."))
+            .say("If it was you, there is nothing to do. If it was not, set a new password at once.")
+            .open("Set a new password", path)
+            .done("Two-step sign-in was switched off", ACCOUNT),
+        Notice::SecondFactorOff { name: who, by_administrator: true, path } => hello(who)
+            .say(format!("An administrator has taken the second step away from your account at {brand}, and every session was ended. At the next sign-in you set up another."))
+            .say("If you have not asked for it, set a new password at once, and tell an administrator.")
+            .open("Set a new password", path)
+            .done("Your second step was taken away", STAFF),
+        Notice::RecoveryCodesRenewed { name: who, path } => hello(who)
+            .say(format!("New recovery codes were made for your account at {brand}. The earlier ones are of no use any more."))
+            .say("If it was you, there is nothing to do. If it was not, set a new password at once.")
+            .open("Set a new password", path)
+            .done("Your recovery codes were renewed", ACCOUNT),
         Notice::WelcomeStaff { name: who, path } => hello(who)
             .say(format!("You are now a member of staff at {brand}. Set your password to sign in to the console."))
             .open("Set your password", path)
@@ -157,6 +178,16 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say("There is nothing to do until then. You can recall the submission on the app's page to change something.")
             .open("Your apps", "/developers/apps")
             .done(format!("{} is in review", line(app)), APP),
+        Notice::AppLate { app, due, path } => new()
+            .say(format!("The app {} should have been decided about by {}. It was not, and that is our fault.", name(app), line(due)))
+            .say("It was put before the administrators. The delay decides nothing: the app is neither approved nor refused by it, and keeps its place. There is nothing for you to do.")
+            .open("The app's review", path)
+            .done(format!("The review of {} is late", line(app)), APP),
+        Notice::AppEscalated { app, due, path } => new()
+            .say(format!("The app {} was due by {} and is not decided about. The developer has been told.", name(app), line(due)))
+            .say("See who holds it, and hand it over if they cannot decide it now.")
+            .open("The app's review", path)
+            .done(format!("Late: review of the app {}", line(app)), STAFF),
         Notice::AppDecided { app, approved: true, reasons, path } => new()
             .say(format!("The app {} was approved.", name(app)))
             .reasons(reasons)
@@ -197,7 +228,7 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
                 days => format!("{days} days are left"),
             };
             asked(new().say(format!("This question is still open; {left}.")), app, question, fields, due, path)
-                .say("Without an answer by then the application ends. You could apply again at any time, from the same answers.")
+                .say("Without an answer by then the application goes back to the reviewers as it is. That refuses nothing by itself, but they decide without your answer.")
                 .done(format!("Still open: a question about application {}", line(reference)), FORM)
         }
         Notice::QuestionAnswered { app, reference, path } => new()
@@ -208,6 +239,19 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say(format!("Application {} of {} {}. The move is yours again.", line(reference), name(app), line(what)))
             .open("The application", path)
             .done(format!("Back with you: application {}", line(reference)), STAFF),
+        Notice::CaseHanded { case, by, text, path } => new()
+            .say(format!("{} handed {} to you.", name(by), line(case)))
+            .quote(text)
+            .open("The case", path)
+            .done(format!("Yours now: {}", line(case)), STAFF),
+        Notice::ApplicationRevoked { app, reference, reason, path } => new()
+            .say(format!("The approval of the application of {} for the Data Portability API was taken back. The scopes that it gave are switched off.", name(app)))
+            .facts([("Reference", line(reference))])
+            .say("The reason:")
+            .reason(reason)
+            .say("You can apply again at any time, from the same answers: View scopes and Apply on the app's page. If you think that this is wrong, open a ticket with the topic Data Portability API.")
+            .open("The application", path)
+            .done(format!("The approval of application {} was taken back", line(reference)), FORM),
         Notice::ApplicationDecided { app, reference, outcomes, text, path } => {
             let opening = new()
                 .say(format!("The application of {} for the Data Portability API was decided.", name(app)))

@@ -9,7 +9,7 @@
 //!
 //! One guarded statement ends an invitation, so that of two acts at once one wins.
 
-use super::{Refusal, Seat, room_for_admin, room_for_manager, rows, seat, seat_of, write};
+use super::{Refusal, Seat, here, room_for_admin, room_for_manager, rows, seat, seat_of, write};
 use crate::accounts::{self, Account, AccountKind};
 use crate::apps::{self, OwnerKind};
 use crate::clock::Millis;
@@ -165,6 +165,7 @@ pub async fn pending_of(tx: &mut Tx, account_id: i64, now: Millis) -> Result<Vec
 pub async fn accept(platform: &Platform, account: &Account, invitation_id: i64) -> Result<i64, Refusal> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
+    here(&mut tx, account.account_id).await?;
     let seen = rows::invitation(&mut tx, invitation_id, account.account_id).await?.ok_or(Refusal::Unknown)?;
     // The organisation is held before the invitation ends: limits and seats are looked at behind it.
     if !super::hold(&mut tx, seen.organisation_id).await? {

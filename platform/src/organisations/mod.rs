@@ -7,7 +7,7 @@
 mod invitations;
 mod rows;
 
-use crate::accounts::Account;
+use crate::accounts::{self, Account};
 use crate::apps::{self, App, AppStatus, OwnerKind};
 use crate::audit::Entry;
 use crate::clock::Millis;
@@ -106,6 +106,7 @@ pub async fn create(platform: &Platform, account: &Account, name: &str) -> Resul
     })?;
     let organisation = Organisation { organisation_id: platform.random.id(), name, created_at: now };
     let mut tx = platform.db.begin().await?;
+    here(&mut tx, account.account_id).await?;
     let most = platform.settings.organisations.owned;
     if rows::count_owned(&mut tx, account.account_id).await? >= i64::from(most) {
         return Err(Refusal::Limit(format!("You own {most} organisations already, as many as one developer may.")));
@@ -115,6 +116,11 @@ pub async fn create(platform: &Platform, account: &Account, name: &str) -> Resul
     write(platform, &mut tx, account, "organisation.created", organisation.organisation_id, "").await?;
     tx.commit().await?;
     Ok(organisation)
+}
+
+/// Holds an account that is to be given something, so that it is not closed in the same moment.
+async fn here(tx: &mut Tx, account_id: i64) -> Result<(), Refusal> {
+    if accounts::hold(tx, account_id).await? { Ok(()) } else { Err(Refusal::State("The account is closed.")) }
 }
 
 /// How a developer stands to an app; none if it is not theirs to know of.
@@ -196,6 +202,8 @@ pub async fn change_role(
 /// Hands an organisation to one of its admins; the owner becomes an admin.
 pub async fn hand_over(platform: &Platform, account: &Account, organisation_id: i64, to: i64) -> Result<(), Refusal> {
     let mut tx = platform.db.begin().await?;
+    // A closed account has no seat any more, which is told below.
+    accounts::hold(&mut tx, to).await?;
     if seat_of(&mut tx, organisation_id, account.account_id).await? != Seat::Owner {
         return Err(Refusal::Forbidden("Only the owner hands an organisation on."));
     }

@@ -11,11 +11,11 @@ use totp_rs::{Builder, Secret};
 use crate::db_test;
 use crate::support::{DAY, Engine, HOUR, MINUTE, PASSWORD, SECOND, World};
 
-const ANNA: &str = "anna@clipkeeper.example";
-const OTHER: &str = "another lamp in june";
+pub(crate) const ANNA: &str = "anna@clipkeeper.example";
+pub(crate) const OTHER: &str = "another lamp in june";
 
 /// A world whose accounts are looked at.
-struct Desk(World);
+pub(crate) struct Desk(pub(crate) World);
 
 impl std::ops::Deref for Desk {
     type Target = World;
@@ -25,7 +25,7 @@ impl std::ops::Deref for Desk {
 }
 
 impl Desk {
-    async fn new(engine: Engine) -> Self {
+    pub(crate) async fn new(engine: Engine) -> Self {
         Self(World::new(engine).await)
     }
 
@@ -35,17 +35,17 @@ impl Desk {
         accounts::sign_up(&self.platform, new).await.unwrap().unwrap()
     }
 
-    async fn developer(&self, email: &str) -> Account {
+    pub(crate) async fn developer(&self, email: &str) -> Account {
         let token = self.sign_up(email, PASSWORD).await;
         accounts::verify(&self.platform, &token, PASSWORD).await.unwrap()
     }
 
-    async fn member(&self, email: &str, roles: &[Role]) -> Account {
+    pub(crate) async fn member(&self, email: &str, roles: &[Role]) -> Account {
         let new = NewStaff { email: email.into(), name: "Rita".into(), roles: roles.into(), password: Some(PASSWORD.into()) };
         accounts::create_staff(&self.platform, Actor::Operator, new, false).await.unwrap().0
     }
 
-    async fn account(&self, id: i64) -> Account {
+    pub(crate) async fn account(&self, id: i64) -> Account {
         let mut tx = self.platform.db.read().await.unwrap();
         accounts::by_id(&mut tx, id).await.unwrap().unwrap()
     }
@@ -55,17 +55,17 @@ impl Desk {
         accounts::roles(&mut tx, id).await.unwrap()
     }
 
-    async fn mails(&self, email: &str) -> Vec<Sent> {
+    pub(crate) async fn mails(&self, email: &str) -> Vec<Sent> {
         self.drain().await;
         self.outbox().to(email)
     }
 
-    async fn was_told(&self, email: &str, kind: &str) -> bool {
+    pub(crate) async fn was_told(&self, email: &str, kind: &str) -> bool {
         self.mails(email).await.iter().any(|mail| mail.kind.as_str() == kind)
     }
 
     /// The token of the last mail to an address that has a link of that path.
-    async fn mailed(&self, email: &str, path: &str) -> String {
+    pub(crate) async fn mailed(&self, email: &str, path: &str) -> String {
         let mails = self.mails(email).await;
         let link = mails.iter().rev().find_map(|mail| mail.link(path)).expect("a mail with that link");
         link.split_once("token=").expect("a token").1.to_owned()
@@ -76,18 +76,18 @@ impl Desk {
         matches!(found, Outcome::In(_))
     }
 
-    async fn session(&self, account: &Account) -> (String, i64) {
+    pub(crate) async fn session(&self, account: &Account) -> (String, i64) {
         let token = accounts::begin_session(&self.platform, account, true, "a test").await.unwrap();
         let id = accounts::of_session(&self.platform, account.kind, &token).await.unwrap().unwrap().1.session_id;
         (token, id)
     }
 
-    async fn lives_on(&self, account: &Account, token: &str) -> bool {
+    pub(crate) async fn lives_on(&self, account: &Account, token: &str) -> bool {
         accounts::of_session(&self.platform, account.kind, token).await.unwrap().is_some()
     }
 
     /// Switches the second factor on; gives its secret and the recovery codes.
-    async fn enrol(&self, account: &Account) -> (Vec<u8>, Vec<String>) {
+    pub(crate) async fn enrol(&self, account: &Account) -> (Vec<u8>, Vec<String>) {
         accounts::begin_second_factor(&self.platform, account).await.unwrap();
         let enrolment = accounts::enrolment(&self.platform, account, "Clips").await.unwrap().unwrap();
         let secret = Secret::try_from_base32(enrolment.secret.replace(' ', "")).unwrap().as_bytes().to_vec();
@@ -97,7 +97,7 @@ impl Desk {
     }
 
     /// As an authenticator app shows it now.
-    fn code_of(&self, secret: &[u8]) -> String {
+    pub(crate) fn code_of(&self, secret: &[u8]) -> String {
         let totp = Builder::new().with_secret(Secret::new(secret.into())).with_account_name("x").build().unwrap();
         totp.generate(u64::try_from(self.platform.now().seconds()).unwrap()).to_string()
     }
@@ -172,16 +172,16 @@ db_test! {
         assert_eq!(w.number("select (select count(*) from sign_ups) + (select count(*) from links)").await, 0);
 
         let anna = w.developer(ANNA).await;
-        accounts::forgot(&w.platform, ANNA).await.unwrap();
+        accounts::forgot(&w.platform, AccountKind::Developer, ANNA).await.unwrap();
         let reset = w.mailed(ANNA, "/developers/reset?token=").await;
         w.advance(HOUR);
-        assert!(matches!(accounts::reset(&w.platform, &reset, OTHER).await, Err(ResetError::Link)));
-        accounts::forgot(&w.platform, ANNA).await.unwrap();
+        assert!(matches!(accounts::reset(&w.platform, AccountKind::Developer, &reset, OTHER).await, Err(ResetError::Link)));
+        accounts::forgot(&w.platform, AccountKind::Developer, ANNA).await.unwrap();
         let first = w.mailed(ANNA, "/developers/reset?token=").await;
-        accounts::forgot(&w.platform, ANNA).await.unwrap();
+        accounts::forgot(&w.platform, AccountKind::Developer, ANNA).await.unwrap();
         let second = w.mailed(ANNA, "/developers/reset?token=").await;
-        assert!(accounts::look_at_reset(&w.platform, &first).await.unwrap().is_none(), "a newer link ends the older");
-        assert_eq!(accounts::look_at_reset(&w.platform, &second).await.unwrap().unwrap().account_id, anna.account_id);
+        assert!(accounts::look_at_reset(&w.platform, AccountKind::Developer, &first).await.unwrap().is_none(), "a newer link ends the older");
+        assert_eq!(accounts::look_at_reset(&w.platform, AccountKind::Developer, &second).await.unwrap().unwrap().account_id, anna.account_id);
         // A link of one purpose is none of another.
         assert!(accounts::look_at_sign_up(&w.platform, &second).await.unwrap().is_none());
         assert!(accounts::look_at_welcome(&w.platform, &second).await.unwrap().is_none());
@@ -194,14 +194,14 @@ db_test! {
         let anna = w.developer(ANNA).await;
         let (one, _) = w.session(&anna).await;
         let (two, _) = w.session(&anna).await;
-        accounts::forgot(&w.platform, &ANNA.to_uppercase()).await.unwrap();
+        accounts::forgot(&w.platform, AccountKind::Developer, &ANNA.to_uppercase()).await.unwrap();
         let token = w.mailed(ANNA, "/developers/reset?token=").await;
-        assert!(matches!(accounts::reset(&w.platform, &token, "short").await, Err(ResetError::Flaw(_))), "and the link is still good");
-        accounts::reset(&w.platform, &token, OTHER).await.unwrap();
+        assert!(matches!(accounts::reset(&w.platform, AccountKind::Developer, &token, "short").await, Err(ResetError::Flaw(_))), "and the link is still good");
+        accounts::reset(&w.platform, AccountKind::Developer, &token, OTHER).await.unwrap();
         assert!(!w.lives_on(&anna, &one).await && !w.lives_on(&anna, &two).await);
         assert!(w.in_by(ANNA, OTHER).await && !w.in_by(ANNA, PASSWORD).await);
         assert!(w.was_told(ANNA, "password_changed").await);
-        assert!(matches!(accounts::reset(&w.platform, &token, PASSWORD).await, Err(ResetError::Link)), "a link works once");
+        assert!(matches!(accounts::reset(&w.platform, AccountKind::Developer, &token, PASSWORD).await, Err(ResetError::Link)), "a link works once");
 
         let (kept, kept_id) = w.session(&anna).await;
         let (other, _) = w.session(&anna).await;
@@ -214,7 +214,7 @@ db_test! {
     async fn nobody_is_mailed_who_has_no_account_nor_too_often(engine) {
         let w = Desk::new(engine).await;
         for stranger in ["nobody@clipkeeper.example", "no address", "a\0b@clipkeeper.example"] {
-            accounts::forgot(&w.platform, stranger).await.unwrap();
+            accounts::forgot(&w.platform, AccountKind::Developer, stranger).await.unwrap();
         }
         assert_eq!(w.number("select count(*) from notices").await, 0);
         assert_eq!(w.number("select count(*) from links").await, 1, "written as for one who has an account");

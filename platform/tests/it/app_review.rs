@@ -24,10 +24,10 @@ use crate::uploads::file;
 
 /// A developer with an app, and a reviewer.
 pub(crate) struct Studio {
-    w: World,
-    mara: Account,
-    rita: Account,
-    app_id: i64,
+    pub(crate) w: World,
+    pub(crate) mara: Account,
+    pub(crate) rita: Account,
+    pub(crate) app_id: i64,
 }
 
 fn png() -> Vec<u8> {
@@ -57,7 +57,7 @@ fn good() -> AppDetails {
 }
 
 impl Studio {
-    async fn new(engine: Engine) -> Self {
+    pub(crate) async fn new(engine: Engine) -> Self {
         Self::in_world(World::new(engine).await).await
     }
 
@@ -68,11 +68,11 @@ impl Studio {
         Self { app_id: app.app_id, w, mara, rita }
     }
 
-    async fn copy(&self) -> Revision {
+    pub(crate) async fn copy(&self) -> Revision {
         apps::working_copy(&mut self.w.platform.db.read().await.unwrap(), self.app_id).await.unwrap()
     }
 
-    async fn app(&self) -> apps::App {
+    pub(crate) async fn app(&self) -> apps::App {
         apps::by_id(&mut self.w.platform.db.read().await.unwrap(), self.app_id).await.unwrap().unwrap()
     }
 
@@ -103,7 +103,7 @@ impl Studio {
     }
 
     /// Fills in everything that a submission needs.
-    async fn complete(&self) -> Revision {
+    pub(crate) async fn complete(&self) -> Revision {
         self.save(good()).await.unwrap();
         let icon = self.upload(Purpose::Icon, &png()).await;
         self.change(Change::Icon(Some(icon))).await.unwrap();
@@ -116,12 +116,12 @@ impl Studio {
         apps::save(&self.w.platform, &self.mara, self.app_id, version, change).await
     }
 
-    async fn submit(&self) -> Result<Revision, SubmitError> {
+    pub(crate) async fn submit(&self) -> Result<Revision, SubmitError> {
         let version = self.copy().await.version;
         review::submit(&self.w.platform, &self.mara, self.app_id, version).await
     }
 
-    async fn decide(&self, verdict: Verdict) -> Result<Revision, DecideError> {
+    pub(crate) async fn decide(&self, verdict: Verdict) -> Result<Revision, DecideError> {
         let copy = self.copy().await;
         review::decide(&self.w.platform, &self.rita, copy.revision_id, copy.version, verdict).await
     }

@@ -630,6 +630,7 @@ db_test! {
         let mut tx = desk.w.platform.db.read().await.unwrap();
         assert!(apps::scopes(&mut tx, desk.app.app_id).await.unwrap().iter().all(|scope| !scope.is_portability()));
         drop(tx);
+        assert!(desk.mails(&revoked).await.contains(&("application_revoked".to_owned(), "mara@lantern.example".to_owned())));
         desk.draft(&[ACTIVITY]).await;
     }
 }

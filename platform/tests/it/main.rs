@@ -3,8 +3,10 @@
 extern crate portward_platform as platform;
 
 mod access_log;
+mod account_safety;
 mod accounts;
 mod app_review;
+mod app_review_late;
 mod applications;
 mod applications_draft;
 mod apps;

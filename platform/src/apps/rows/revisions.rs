@@ -192,6 +192,44 @@ pub(in crate::apps) async fn assign(tx: &mut Tx, revision_id: i64, to: Option<i6
     Ok(assigned == 1)
 }
 
+/// A review whose limit has passed.
+#[derive(Clone, Debug, sqlx_macros::FromRow)]
+pub(in crate::apps) struct Overdue {
+    pub(in crate::apps) revision_id: i64,
+    pub(in crate::apps) app_id: i64,
+}
+
+/// What is in review beyond its limit and was not told of, the oldest first.
+pub(in crate::apps) async fn overdue(tx: &mut Tx, now: Millis, limit: i64) -> Result<Vec<Overdue>, Fault> {
+    Ok(sql!(
+        tx,
+        all Overdue,
+        "select r.revision_id, r.app_id
+         from app_revisions r
+         join apps on apps.app_id = r.app_id
+         where r.state = 'in_review' and r.escalated_at is null and r.due_at < $1 and apps.deleted_at is null
+         order by r.due_at, r.revision_id
+         limit $2",
+        now,
+        limit,
+    )?)
+}
+
+/// Says that the missed limit is told of; `false` if it was decided about meanwhile, or somebody else told. What was read of it before stays as it
+/// was: whoever is deciding is not held up.
+pub(in crate::apps) async fn escalate(tx: &mut Tx, revision_id: i64, now: Millis) -> Result<bool, Fault> {
+    let told = sql!(
+        tx,
+        execute,
+        "update app_revisions
+         set escalated_at = $2
+         where revision_id = $1 and state = 'in_review' and escalated_at is null and due_at < $2",
+        revision_id,
+        now,
+    )?;
+    Ok(told == 1)
+}
+
 /// One line of the queue.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
 pub struct Queued {
