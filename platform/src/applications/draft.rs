@@ -176,7 +176,7 @@ fn fill_app_id(form: &Form, answers: &mut Answers, app: &App) {
 }
 
 /// The address on the form as mail goes to it; empty while it is none.
-fn email_of(form: &Form, answers: &Answers) -> String {
+pub(super) fn email_of(form: &Form, answers: &Answers) -> String {
     let email = form.answer(answers, Role::ContactEmail).to_lowercase();
     if forms::is_email(&email) { email } else { String::new() }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::case::{self, Question};
-use super::draft::describe;
+use super::draft::{describe, email_of};
 use super::review::{self, Refusal, change, load, required, tidy};
 use super::submit::{self, MachineFinding};
 use super::{Application, Event, Happened, State, Version, clocks, rows};
@@ -300,8 +300,17 @@ pub(super) async fn give_back(platform: &Platform, application_id: i64) -> Resul
     if before.state == State::Reopened
         && let Some(last) = rows::versions(&mut tx, application_id).await?.pop()
     {
-        // What was begun and not handed in is not what is decided about.
+        // What was begun and not handed in is not what is decided about: neither the answers nor what is told by them, such as whether two must
+        // decide, nor where mail goes. The address of a version that was handed in had been confirmed.
+        let form = platform.forms.of(&before.form);
         after.answers = last.answers;
+        let answers = after.answers();
+        let email = email_of(form, &answers);
+        if !email.is_empty() && email != after.email {
+            (after.email, after.email_confirmed_at) = (email, Some(last.submitted_at));
+        }
+        links::end(&mut tx, Purpose::ConfirmContact, application_id).await?;
+        describe(platform, &mut tx, form, &answers, &mut after).await?;
     }
     let Some(after) = rows::store(&mut tx, &before, after, now).await? else { return Ok(false) };
     Event {

@@ -438,3 +438,37 @@ db_test! {
         assert!(details.iter().all(|detail| !detail.contains("lantern")), "identifiers only: {details:?}");
     }
 }
+
+db_test! {
+    async fn a_correction_that_is_given_back_leaves_nothing_of_what_was_begun(engine) {
+        let desk = Desk::new(engine).await;
+        let platform = &desk.w.platform;
+        let written = desk.written().await;
+        let sensitive = desk.save(&written, &edits(json!({"scopes": ["portability.profile.single"]}))).await.unwrap();
+        let first = desk.submit(&sensitive, &declared()).await.unwrap();
+        assert!(first.sensitive);
+        let opened = applications::reopen(platform, &desk.reviewers[0], first.application_id, "You may change it.").await.unwrap();
+        let half = json!({
+            "scopes": ["portability.activity.single"],
+            "organization_name": "Somebody Else",
+            "applicant_email": "other@lantern.example",
+            "use_case": "half a sen",
+        });
+        desk.save(&opened, &edits(half)).await.unwrap();
+        assert!(draft::send_confirmation(platform, &desk.developer, first.application_id).await.unwrap());
+        desk.w.drain().await;
+        let mails = desk.w.outbox().to("other@lantern.example");
+        let link = mails.last().unwrap().link("/developers/confirm?token=").unwrap();
+        draft::confirm_contact(platform, link.split_once('=').unwrap().1).await.unwrap().unwrap();
+        let begun = desk.now(&first).await;
+        assert_eq!((begun.sensitive, begun.email.as_str()), (false, "other@lantern.example"));
+        desk.w.advance(30 * DAY);
+        desk.w.keep("review").await;
+        let back = desk.now(&first).await;
+        assert_eq!((back.state, back.submissions), (State::Submitted, 1));
+        assert_eq!(back.answers, first.answers);
+        // What is told by the answers goes with them: two still decide, staff find it as it was, and mail goes where the form says.
+        assert_eq!((back.sensitive, &back.search, &back.email), (true, &first.search, &first.email));
+        assert!(draft::contact(platform, &back).1, "the address had been confirmed");
+    }
+}
