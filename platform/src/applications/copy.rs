@@ -178,6 +178,7 @@ pub const fn what(kind: Happened) -> &'static str {
         Happened::Escalated => "The limit passed without a decision; told to those responsible",
         Happened::Expired => "Ended by time",
         Happened::Revoked => "Access revoked",
+        Happened::CorrectionRefused => "A correction was asked for and refused",
     }
 }
 

@@ -340,6 +340,8 @@ words! {
         Withdrawn = "withdrawn",
         /// It was opened for correction.
         Reopened = "reopened",
+        /// A correction was asked for and refused.
+        CorrectionRefused = "correction_refused",
         /// Its limit was missed.
         Escalated = "escalated",
         /// A draft was given up, or an approval ended.

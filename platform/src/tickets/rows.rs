@@ -316,6 +316,26 @@ pub async fn list(tx: &mut Tx, filter: &Filter, after: Option<After>, limit: i64
     )?)
 }
 
+/// The tickets that concern an application or its app, the latest first.
+pub async fn concerning(tx: &mut Tx, application_id: i64, app_id: i64, limit: i64) -> Result<Vec<Line>, Fault> {
+    Ok(sql!(
+        tx,
+        all Line,
+        "select t.ticket_id, t.topic, t.subject, t.state, t.account_id, a.name as author, p.name as app, t.assigned_to,
+                s.name as assignee, t.created_at, t.updated_at, t.due_at, t.first_answered_at, t.escalated_at
+         from tickets t
+         join accounts a on a.account_id = t.account_id
+         left join accounts s on s.account_id = t.assigned_to
+         left join apps p on p.app_id = t.app_id
+         where t.application_id = $1 or t.app_id = $2
+         order by t.updated_at desc, t.ticket_id desc
+         limit $3",
+        application_id,
+        app_id,
+        limit,
+    )?)
+}
+
 /// How many wait for staff: in all, of those late, and of one member of staff.
 pub async fn numbers(tx: &mut Tx, account_id: i64, now: Millis) -> Result<(i64, i64, i64), Fault> {
     Ok(sql!(

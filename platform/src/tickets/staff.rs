@@ -275,6 +275,9 @@ pub async fn refuse_correction(
     let (after, _) = say(platform, &mut tx, By::Staff(staff), &before, after, said).await?;
     let detail = format!("application {}", application.application_id);
     record(platform, &mut tx, staff, &after, "ticket.correction_refused", &detail).await?;
+    let about = application.application_id;
+    let event = applications::Event::new(about, staff.actor(), applications::Happened::CorrectionRefused);
+    applications::Event { text: &reason, visible: true, ..event }.write(platform, &mut tx, application.app_id).await?;
     let app = apps::by_id(&mut tx, application.app_id).await?.map(|app| app.name).unwrap_or_default();
     for (account_id, email) in rows::writers(&mut tx, after.ticket_id).await? {
         if !sees(&mut tx, &after, account_id).await? {

@@ -419,6 +419,12 @@ db_test! {
         let refused = tickets::refuse_correction(platform, &c.ines, ticket.ticket_id, 1, "That is another purpose.").await.unwrap();
         assert_eq!(refused.state, State::Answered);
         assert_eq!(c.desk.now(&application).await, application, "it goes on as it was");
+        let mut tx = platform.db.read().await.unwrap();
+        let events = applications::rows::events(&mut tx, application.application_id).await.unwrap();
+        drop(tx);
+        let last = events.iter().find(|event| event.kind == applications::Happened::CorrectionRefused).unwrap();
+        assert_eq!((last.kind, last.text.as_str()), (applications::Happened::CorrectionRefused, "That is another purpose."));
+        assert!(last.visible && last.to_state.is_none(), "the applicant reads it in the timeline");
         assert_eq!(c.mails("mara@lantern.example").await, ["correction_refused", "ticket_opened"]);
         let stale = tickets::open_for_correction(platform, &c.ines, ticket.ticket_id, 1, "Go on").await;
         assert!(matches!(stale, Err(Refusal::Stale)));

@@ -313,6 +313,7 @@ fn said(kind: Happened, ours: bool) -> (&'static str, Tone) {
         Happened::Decided => ("Decided", Tone::Good),
         Happened::Withdrawn => ("Withdrawn", Tone::Off),
         Happened::Reopened => ("Opened for correction", Tone::Action),
+        Happened::CorrectionRefused => ("Not opened for correction", Tone::Bad),
         Happened::Escalated => ("Limit missed; put before the administrators", Tone::Bad),
         Happened::Expired => ("Expired", Tone::Off),
         Happened::Revoked => ("Revoked", Tone::Bad),

@@ -182,6 +182,19 @@ async fn a_mistake_in_an_application_is_mended_through_a_ticket_or_refused_with_
     assert_eq!(due(&refused), before, "the application goes on");
     scene.mails.wait_for(MARA, "That is another purpose.").await;
     ok(mara.get(&portal(ticket)).await).must_say("Correction refused").must_say("That is another purpose.");
+    ok(mara.get(&applied.portal()).await).must_say("Not opened for correction").must_say("That is another purpose.");
+    // The case lists the tickets for who may see tickets, and for nobody else.
+    for role in ["reviewer", "support", "compliance", "administrator"] {
+        let case = ok(scene.staff(role).await.get(&applied.console()).await);
+        case.must_say("Not opened for correction");
+        if matches!(role, "reviewer" | "support") {
+            case.must_say("Wrong contact").must_say("Waits for the developer");
+            assert_eq!(case.link("/console/tickets/"), console(ticket));
+        } else {
+            case.must_not_say("Wrong contact");
+            assert!(!case.html.contains("/console/tickets/"), "{role}");
+        }
+    }
 
     let form = ines.open(&console(ticket)).await.form("/correction").set("correction", "You can change the address now.");
     let opened = ok(ines.send(form.press("do", "open")).await);

@@ -21,7 +21,9 @@ use crate::pages::{Page, form, redirect};
 use crate::state::State;
 
 /// Who may read tickets: those who answer them, and reviewers, whose applications they are about.
-const READERS: Needs = Needs::Staff(&[Role::Support, Role::Reviewer]);
+const READERS: Needs = Needs::Staff(ROLES);
+/// Their roles.
+pub(super) const ROLES: &[Role] = &[Role::Support, Role::Reviewer];
 /// Tickets of one page.
 const PAGE: usize = 50;
 

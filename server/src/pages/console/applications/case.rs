@@ -14,6 +14,7 @@ use platform::db::Tx;
 use platform::forms::Answers;
 use platform::{Fault, Millis};
 
+use super::tickets::{self, Concerned};
 use crate::api::Params;
 use crate::http::CallId;
 use crate::pages::access::Staff;
@@ -72,6 +73,7 @@ pub(super) struct CasePage {
     fields: Vec<Choice>,
     codes: Vec<Choice>,
     internal: bool,
+    tickets: Concerned,
 }
 
 impl CasePage {
@@ -109,7 +111,11 @@ impl CasePage {
     }
 
     fn evidence_field(&self, piece: &EvidenceView) -> Field {
-        let field = if piece.tick { self.form.check(&piece.name, piece.label) } else { self.form.text(&piece.name, piece.label) };
+        let field = if piece.tick {
+            self.form.check(&piece.name, piece.label)
+        } else {
+            self.form.area(&piece.name, piece.label).rows(2)
+        };
         let help =
             if piece.who.is_empty() { piece.help.to_owned() } else { format!("{} Recorded by {}.", piece.help, piece.who) };
         field.help(help.trim())
@@ -368,6 +374,7 @@ pub(super) async fn load(
         });
     }
     let earlier = reader.earlier(&mut tx).await?;
+    let tickets = tickets::of(&mut tx, staff, &application, platform.now()).await?;
     let side = reader.side(&mut tx, &owner).await?;
     let families = reader.families();
     let mut notices = reader.notices(&waiting_views, conflicted);
@@ -421,6 +428,7 @@ pub(super) async fn load(
         fields: fields.map(|field| Choice::new(field.name.clone(), field.label.clone())).collect(),
         codes: known_codes,
         internal,
+        tickets,
         owner,
         steps,
         form,
@@ -624,12 +632,14 @@ impl Reader<'_> {
     async fn side(&self, tx: &mut Tx, owner: &str) -> Result<Summary, Fault> {
         let copy = apps::working_copy(tx, self.app.app_id).await?;
         let details = &copy.details;
+        let review = format!("Revision {}, {}", copy.number, copy.state.words().to_lowercase());
         let mut rows = vec![
             Row::new("Status").badge(app_badge(self.app.status)),
-            Row::new("App review").link(
-                format!("Revision {}, {}", copy.number, copy.state.words().to_lowercase()),
-                format!("/console/apps/{}", copy.revision_id),
-            ),
+            // What was never handed in is the developer's own, and has no page here.
+            match copy.submitted_at {
+                Some(_) => Row::new("App review").link(review, format!("/console/apps/{}", copy.revision_id)),
+                None => Row::new("App review").text(review),
+            },
             Row::new("Owner").text(owner),
             Row::new("App ID").code(self.app.app_id.to_string()),
             Row::new("Category").text(details.category.clone()),

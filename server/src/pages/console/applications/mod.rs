@@ -3,6 +3,7 @@
 mod case;
 mod doing;
 mod queue;
+mod tickets;
 
 use platform::accounts::Role;
 
