@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod http;
 mod inspect;
+mod out;
 mod pages;
 mod run;
 mod sandbox;

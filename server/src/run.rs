@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
+use crate::out::say;
 use crate::state::{self, State};
 use crate::worlds::World;
 use crate::{sandbox, serve};
@@ -81,10 +82,10 @@ pub(crate) async fn migrate(file: &Path) -> anyhow::Result<()> {
 
 async fn migrate_store(db: Db, whose: &str) -> anyhow::Result<()> {
     match db.schema().await? {
-        SchemaState::Current => println!("{whose}The schema is current."),
+        SchemaState::Current => say!("{whose}The schema is current."),
         SchemaState::Behind(count) => {
             db.migrate().await?;
-            println!("{whose}{count} migration{} run; the schema is current.", if count == 1 { "" } else { "s" });
+            say!("{whose}{count} migration{} run; the schema is current.", if count == 1 { "" } else { "s" });
         }
         // `migrate` tells what is wrong with it.
         SchemaState::Ahead(_) => db.migrate().await?,

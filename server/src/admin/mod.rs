@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 use wire::ScopeSet;
 
 use crate::config::Config;
+use crate::out::{self, say};
 use crate::{sandbox, state};
 
 #[derive(Debug, Args)]
@@ -276,8 +277,7 @@ impl AppFields {
 /// `portward admin ..`
 pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
     if matches!(args.noun, Noun::Acts) {
-        tell(&acts(), args.json);
-        return Ok(());
+        return tell(&acts(), args.json);
     }
     if let Noun::Notices(verb) = &args.noun
         && let Some(shown) = notices::preview(&args.config, verb)
@@ -317,17 +317,18 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
         Noun::Acts => Ok(acts()),
     };
     platform.db.close().await;
-    tell(&told?, args.json);
+    tell(&told?, args.json)?;
     anyhow::ensure!(well, "the audit record is not as it was sealed");
     Ok(())
 }
 
-fn tell(told: &Value, as_json: bool) {
+fn tell(told: &Value, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        println!("{told:#}");
+        say!("{told:#}");
     } else {
-        print(told);
+        print(told)?;
     }
+    Ok(())
 }
 
 /// The routes of the portal and the console, with what their guard asks for.
@@ -339,26 +340,27 @@ fn acts() -> Value {
 }
 
 /// For people: a list as a table, one thing as its fields.
-fn print(told: &Value) {
+fn print(told: &Value) -> std::io::Result<()> {
     match told {
         Value::Array(rows) => {
-            let Some(Value::Object(first)) = rows.first() else { return println!("None.") };
+            let Some(Value::Object(first)) = rows.first() else { return out::line(format_args!("None.")) };
             let mut table = Table::new();
             table.load_style(comfy_table::presets::NOTHING);
             table.set_header(first.keys());
             for row in rows.iter().filter_map(Value::as_object) {
                 table.add_row(row.values().map(plain));
             }
-            println!("{table}");
+            say!("{table}");
         }
         Value::Object(fields) => {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
             for (name, value) in fields {
-                println!("{name:<width$}  {}", plain(value));
+                say!("{name:<width$}  {}", plain(value));
             }
         }
-        other => println!("{}", plain(other)),
+        other => say!("{}", plain(other)),
     }
+    Ok(())
 }
 
 fn plain(value: &Value) -> String {

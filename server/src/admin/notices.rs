@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::time;
 use crate::config::Config;
+use crate::out::{self, say};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NoticesVerb {
@@ -58,8 +59,7 @@ pub(super) fn preview(config: &Path, verb: &NoticesVerb) -> Option<anyhow::Resul
         None => Kind::ALL,
     };
     Some(if kind.is_none() && !all && out.is_none() {
-        Kind::ALL.iter().for_each(|kind| println!("{kind}"));
-        Ok(())
+        Kind::ALL.iter().try_for_each(|kind| Ok(out::line(format_args!("{kind}"))?))
     } else {
         show(config, kinds, *html, out.as_deref())
     })
@@ -72,7 +72,7 @@ fn show(config: &Path, kinds: &[Kind], html: bool, out: Option<&Path>) -> anyhow
         let text = format!("Subject: {}\n\n{}", rendered.subject, rendered.text);
         let Some(folder) = out else {
             let line = if at > 0 { "\n".to_owned() + &"=".repeat(76) + "\n\n" } else { String::new() };
-            println!("{line}{}", if html { &rendered.html } else { &text });
+            say!("{line}{}", if html { &rendered.html } else { &text });
             continue;
         };
         std::fs::create_dir_all(folder).with_context(|| format!("--out {}", folder.display()))?;
@@ -82,7 +82,7 @@ fn show(config: &Path, kinds: &[Kind], html: bool, out: Option<&Path>) -> anyhow
         }
     }
     if let Some(folder) = out {
-        println!("{} mails written to {}", kinds.len(), folder.display());
+        say!("{} mails written to {}", kinds.len(), folder.display());
     }
     Ok(())
 }

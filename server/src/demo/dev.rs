@@ -12,6 +12,7 @@ use serde_json::json;
 use super::platform::Plan;
 use super::{bar, own_folder, portal, seed};
 use crate::config::Config;
+use crate::out::say;
 use crate::run::{self, Doors, House};
 use crate::{serve, state};
 
@@ -132,21 +133,21 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
     let stop = serve::asked_to_stop();
     if args.json {
         // The listeners are bound: whoever connects from now on is answered as soon as `run` is under way.
-        println!("{line}");
+        say!("{line}");
     } else {
-        println!("Portward is ready at {}", house.base_url);
-        println!("  client key     {}", app.client_key);
-        println!("  client secret  {}", app.client_secret);
+        say!("Portward is ready at {}", house.base_url);
+        say!("  client key     {}", app.client_key);
+        say!("  client secret  {}", app.client_secret);
         for uri in &redirect_uris {
-            println!("  redirect URI   {uri}");
+            say!("  redirect URI   {uri}");
         }
-        println!("  people         all sign in with the password {}", seed::PASSWORD);
+        say!("  people         all sign in with the password {}", seed::PASSWORD);
         for person in &cast {
-            println!("                 {:<10} {:<8} {}", person.username, person.size.as_str(), person.region);
+            say!("                 {:<10} {:<8} {}", person.username, person.size.as_str(), person.region);
         }
-        println!("  operations     http://{}/metrics", house.ops_address);
-        println!("  data folder    {}", folder.display());
-        println!("  admin          portward admin --config {}", folder.join("portward.toml").display());
+        say!("  operations     http://{}/metrics", house.ops_address);
+        say!("  data folder    {}", folder.display());
+        say!("  admin          portward admin --config {}", folder.join("portward.toml").display());
     }
     house.run(stop).await
 }

@@ -18,6 +18,8 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::out::say;
+
 pub(crate) use dev::{DevArgs, dev};
 pub(crate) use show::{DemoArgs, demo};
 pub(crate) use tell::thousands;
@@ -56,9 +58,9 @@ pub(crate) async fn demo_data(args: DemoDataArgs) -> anyhow::Result<()> {
         (None, None) => anyhow::bail!("give --out FILE or --postgres URL"),
     };
     bar.finish_and_clear();
-    println!("{} rows in {} tables written to {place}.", tell::thousands(report.rows), report.tables.len());
+    say!("{} rows in {} tables written to {place}.", tell::thousands(report.rows), report.tables.len());
     for person in platform::people(&plan).iter().take(8) {
-        println!("  subject {:<6} {:<12} {:<8} {}", person.subject, person.username, person.size.as_str(), person.region);
+        say!("  subject {:<6} {:<12} {:<8} {}", person.subject, person.username, person.size.as_str(), person.region);
     }
     Ok(())
 }
