@@ -13,6 +13,7 @@ use platform::{Fault, Millis, organisations, uploads};
 use crate::api::Params;
 use crate::http::CallId;
 use crate::pages::access::{Act, Needs, REVIEWERS, Staff, act, see};
+use crate::pages::cases;
 use crate::pages::frame::{Frame, app_badge};
 use crate::pages::parts::diff::Diff;
 use crate::pages::parts::{Badge, Choice, Copy, Empty, Event, Form, Notice, Pager, Tab, Tabs, Timeline, Tone};
@@ -173,7 +174,7 @@ fn told_line(state: &State, staff: &Staff, line: &Queued) -> LineView {
         reviewer: line.reviewer.clone().unwrap_or_default(),
         own: line.assigned_to == Some(staff.account.account_id),
         submitted: line.submitted_at.map(day),
-        due: line.due_at.map(day),
+        due: line.due_at.map(|at| cases::day(&state.platform, at)),
         decided: line.decided_at.map(day),
         late: line.state == RevisionState::InReview && line.due_at.is_some_and(|due| due < state.platform.now()),
     }
@@ -202,6 +203,8 @@ struct ReviewPage {
     submitted_by: String,
     due: Option<Moment>,
     late: bool,
+    /// Whether the missed limit was told.
+    told: bool,
     reviewer: String,
     mine: bool,
     reviewers: Vec<Choice>,
@@ -234,6 +237,12 @@ impl ReviewPage {
         let live = if self.compared { "This version takes the place of the live one." } else { "The app goes live." };
         let not = if self.compared { "The live version stays as it is." } else { "The developer can mend it and submit again." };
         vec![Choice::new("approve", "Approve").help(live), Choice::new("refuse", "Do not approve").help(not)]
+    }
+
+    /// More than one reason was given.
+    fn more_reasons(&self) -> bool {
+        let mut more = self.rows.iter().skip(1);
+        more.any(|row| !self.form.value(&row.code).is_empty() || !self.form.value(&row.text).is_empty())
     }
 }
 
@@ -355,7 +364,6 @@ async fn told(
         found.map(|(_, name)| name.clone()).unwrap_or_default()
     };
     let in_review = revision.state == RevisionState::InReview && app.deleted_at.is_none();
-    let day = |at: Millis| Moment::day(moment(at));
     let before = live.map(|live| lines::of(&live.details));
     let reviewer_choices = std::iter::once(Choice::new("", "Nobody"))
         .chain(reviewers.iter().map(|(id, name, _)| Choice::new(id.to_string(), name)))
@@ -380,8 +388,9 @@ async fn told(
         client_key: Copy::line("Client key", app.client_key.clone()),
         submitted: revision.submitted_at.map(|at| Moment::minute(moment(at))),
         submitted_by: name(revision.submitted_by),
-        due: revision.due_at.map(day),
-        late: in_review && revision.due_at.is_some_and(|due| due < platform.now()),
+        due: revision.due_at.map(|at| cases::day(platform, at)),
+        late: in_review && revision.is_late(platform.now()),
+        told: revision.escalated_at.is_some(),
         reviewer: name(revision.assigned_to),
         mine: revision.assigned_to == Some(staff.account.account_id),
         reviewers: reviewer_choices,

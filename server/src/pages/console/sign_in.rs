@@ -1,4 +1,4 @@
-//! How staff come in: signing in, the second factor, and the first password by a mailed link; and their own account.
+//! How staff come in: signing in, the second factor, a forgotten password, and the first password by a mailed link; and their own account.
 
 use axum::extract::{Request, State as With};
 use axum::http::StatusCode;
@@ -8,9 +8,9 @@ use platform::accounts::{self, AccountKind, ResetError};
 use crate::http::CallId;
 use crate::pages::access::{ALL_STAFF, Act, Needs, act, see, set_token, token};
 use crate::pages::entrance::account::{change_password, end_others, end_session, flawed, name, overview, password, rename};
+use crate::pages::entrance::forgot::{self, GoneBody, SetPasswordBody};
 use crate::pages::entrance::{Console, NARROW, Realm, one, query, second_factor, show, sign_in};
 use crate::pages::parts::Form;
-use crate::pages::portal::sign_up::{GoneBody, SetPasswordBody};
 use crate::pages::{Page, form, redirect};
 use crate::state::State;
 
@@ -30,6 +30,11 @@ pub(super) fn acts() -> Vec<Act> {
             "see the picture of one's own new second factor",
             second_factor::picture::<Console>,
         ),
+        see("/console/forgot", Anyone, "open the form for a forgotten password", forgot::form::<Console>),
+        act("/console/forgot", Anyone, "ask for a new password", forgot::ask::<Console>),
+        see("/console/forgot/sent", Anyone, "be told to look for the mail", forgot::sent::<Console>),
+        see("/console/reset", Anyone, "open the mailed link for a new password", forgot::reset_form::<Console>),
+        act("/console/reset", Anyone, "set a new password by a mailed link", forgot::reset::<Console>),
         see("/console/welcome", Anyone, "open the mailed link for a first password", welcome_form),
         act("/console/welcome", Anyone, "set a first password by a mailed link", welcome),
         act("/console/logout", Anyone, "sign out", sign_in::sign_out::<Console>),
@@ -53,7 +58,7 @@ fn unwelcome(state: &State, id: &CallId) -> Response {
 }
 
 fn welcome_page(state: &State, id: &CallId, status: StatusCode, link: &str, email: String, form: Form) -> Response {
-    let body = SetPasswordBody { action: "/console/welcome", first: true, token: link.to_owned(), email, form };
+    let body = SetPasswordBody { action: "/console/welcome".into(), first: true, token: link.to_owned(), email, form };
     let frame = Console::entrance(state, None);
     show::<Console>(&Page::new(state, id), status, frame, "Choose your password", NARROW, &body)
 }
@@ -93,7 +98,7 @@ async fn welcome(With(state): With<State>, id: CallId, request: Request) -> Resp
             Ok(Some(account)) => {
                 let mut form = Form::new();
                 flawed(&mut form, [flaw]);
-                welcome_page(&state, &id, StatusCode::BAD_REQUEST, link, account.email, form)
+                welcome_page(&state, &id, StatusCode::UNPROCESSABLE_ENTITY, link, account.email, form)
             }
             Ok(None) => unwelcome(&state, &id),
             Err(fault) => page.fault(&fault),

@@ -2,6 +2,7 @@
 //! [`Realm`]; the handlers are written once.
 
 pub(crate) mod account;
+pub(crate) mod forgot;
 pub(crate) mod second_factor;
 pub(crate) mod sign_in;
 

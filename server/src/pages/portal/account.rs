@@ -7,10 +7,10 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use platform::accounts::{self, Account, AccountKind, CloseError, EmailError, Session};
 
-use super::sign_up::GoneBody;
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, act, see, set_token};
 use crate::pages::entrance::account::{change_password, end_others, end_session, flawed, name, overview, password, rename};
+use crate::pages::entrance::forgot::GoneBody;
 use crate::pages::entrance::{NARROW, Portal, Realm, begin_mail, encoded, must_prove, one, paused, query, second_factor, show};
 use crate::pages::parts::{Form, Notice};
 use crate::pages::{Page, form, redirect};
@@ -113,7 +113,7 @@ async fn ask_for_email(With(state): With<State>, id: CallId, request: Request) -
         Ok(Err(flaw)) => {
             let mut form = Form::of(&params);
             flawed(&mut form, [flaw]);
-            again(StatusCode::BAD_REQUEST, form, Notice::default())
+            again(StatusCode::UNPROCESSABLE_ENTITY, form, Notice::default())
         }
         Err(fault) => page.fault(&fault),
     }
@@ -206,7 +206,7 @@ async fn close(With(state): With<State>, id: CallId, request: Request) -> Respon
     if one(&params, "sure") != "yes" {
         let mut form = Form::new();
         form.wrong("sure", "Tick the box if you want to close your account.");
-        return again(StatusCode::BAD_REQUEST, form, Notice::default());
+        return again(StatusCode::UNPROCESSABLE_ENTITY, form, Notice::default());
     }
     let refused = match accounts::close(&state.platform, &account).await {
         Ok(()) => return set_token(&state, redirect("/developers/login?done=closed"), AccountKind::Developer, None),

@@ -1,19 +1,16 @@
 //! How developers come in: what the portal is, signing up, proving the address, signing in, and a forgotten password.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Request, State as With};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use platform::accounts::{self, AccountKind, NewDeveloper, ResetError, VerifyError};
+use platform::accounts::{self, AccountKind, NewDeveloper, VerifyError};
 
-use crate::api::Params;
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, act, see, set_token, token};
 use crate::pages::entrance::account::flawed;
+use crate::pages::entrance::forgot::{self, GoneBody, SentBody};
 use crate::pages::entrance::{
     NARROW, Portal, Realm, WIDE, begin_mail, one, paused, query, second_factor, show, sign_in, succeed,
 };
@@ -43,11 +40,11 @@ pub(super) fn acts() -> Vec<Act> {
             "see the picture of one's own new second factor",
             second_factor::picture::<Portal>,
         ),
-        see("/developers/forgot", Anyone, "open the form for a forgotten password", forgot_form),
-        act("/developers/forgot", Anyone, "ask for a new password", forgot),
-        see("/developers/forgot/sent", Anyone, "be told to look for the mail", forgot_sent),
-        see("/developers/reset", Anyone, "open the mailed link for a new password", reset_form),
-        act("/developers/reset", Anyone, "set a new password by a mailed link", reset),
+        see("/developers/forgot", Anyone, "open the form for a forgotten password", forgot::form::<Portal>),
+        act("/developers/forgot", Anyone, "ask for a new password", forgot::ask::<Portal>),
+        see("/developers/forgot/sent", Anyone, "be told to look for the mail", forgot::sent::<Portal>),
+        see("/developers/reset", Anyone, "open the mailed link for a new password", forgot::reset_form::<Portal>),
+        act("/developers/reset", Anyone, "set a new password by a mailed link", forgot::reset::<Portal>),
         act("/developers/logout", Anyone, "sign out", sign_in::sign_out::<Portal>),
     ]
 }
@@ -66,13 +63,6 @@ struct SignUpBody {
     problem: Notice,
 }
 
-/// "Look into your mail."
-#[derive(Template)]
-#[template(path = "accounts/sent.html")]
-struct SentBody {
-    forgot: bool,
-}
-
 #[derive(Template)]
 #[template(path = "accounts/verify.html")]
 struct VerifyBody {
@@ -80,34 +70,6 @@ struct VerifyBody {
     email: String,
     form: Form,
     problem: Notice,
-}
-
-#[derive(Template)]
-#[template(path = "accounts/forgot.html")]
-struct ForgotBody {
-    form: Form,
-    problem: Notice,
-}
-
-/// A password set by a mailed link.
-#[derive(Template)]
-#[template(path = "accounts/set_password.html")]
-pub(crate) struct SetPasswordBody {
-    pub(crate) action: &'static str,
-    pub(crate) first: bool,
-    pub(crate) token: String,
-    pub(crate) email: String,
-    pub(crate) form: Form,
-}
-
-/// A link that does not work any more.
-#[derive(Template)]
-#[template(path = "accounts/gone.html")]
-pub(crate) struct GoneBody {
-    /// What to do instead.
-    pub(crate) advice: &'static str,
-    /// Label and path of it.
-    pub(crate) link: Option<(&'static str, &'static str)>,
 }
 
 /// A page before anybody is signed in.
@@ -156,7 +118,7 @@ async fn sign_up(With(state): With<State>, id: CallId, request: Request) -> Resp
             succeed(attempt.into_iter().collect());
             let mut form = Form::of(&params);
             flawed(&mut form, flaws);
-            again(StatusCode::BAD_REQUEST, form, Notice::default())
+            again(StatusCode::UNPROCESSABLE_ENTITY, form, Notice::default())
         }
         Err(fault) => page.fault(&fault),
     }
@@ -164,7 +126,7 @@ async fn sign_up(With(state): With<State>, id: CallId, request: Request) -> Resp
 
 /// `GET /developers/sign-up/sent`: the same for a new address and for one that has an account.
 async fn sign_up_sent(With(state): With<State>, id: CallId) -> Response {
-    outside(&state, &id, StatusCode::OK, "Look into your mail", NARROW, &SentBody { forgot: false })
+    outside(&state, &id, StatusCode::OK, "Look into your mail", NARROW, &SentBody { forgot: false, root: Portal::ROOT })
 }
 
 fn gone(state: &State, id: &CallId, advice: &'static str, link: (&'static str, &'static str)) -> Response {
@@ -245,105 +207,4 @@ async fn begin(state: &State, headers: &HeaderMap, account: &accounts::Account) 
     }
     let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     accounts::begin_session(&state.platform, account, true, &agent.unwrap_or_default()).await
-}
-
-fn forgot_page(state: &State, id: &CallId, status: StatusCode, form: Form, problem: Notice) -> Response {
-    outside(state, id, status, "Forgotten password", NARROW, &ForgotBody { form, problem })
-}
-
-/// `GET /developers/forgot`
-async fn forgot_form(With(state): With<State>, id: CallId) -> Response {
-    forgot_page(&state, &id, StatusCode::OK, Form::new(), Notice::default())
-}
-
-/// How long the answer to a forgotten password takes at least: whether there is an account is not to be told by the time it takes to write a mail.
-const AT_LEAST: Duration = Duration::from_millis(250);
-
-/// `POST /developers/forgot`
-async fn forgot(With(state): With<State>, id: CallId, request: Request) -> Response {
-    let page = Page::new(&state, &id);
-    let (parts, body) = request.into_parts();
-    let params = match form(&parts, body).await {
-        Ok(params) => params,
-        Err(status) => return page.problem(status),
-    };
-    let email = one(&params, "email");
-    let mut form = Form::of(&params);
-    if !email.contains('@') {
-        form.wrong("email", "Enter the e-mail address of your account.");
-        return forgot_page(&state, &id, StatusCode::BAD_REQUEST, form, Notice::default());
-    }
-    if let Err(wait) = begin_mail(&state, &parts) {
-        return forgot_page(&state, &id, StatusCode::TOO_MANY_REQUESTS, form, paused(wait));
-    }
-    let (asked, ()) = tokio::join!(accounts::forgot(&state.platform, email), tokio::time::sleep(AT_LEAST));
-    match asked {
-        Ok(()) => redirect("/developers/forgot/sent"),
-        Err(fault) => page.fault(&fault),
-    }
-}
-
-/// `GET /developers/forgot/sent`
-async fn forgot_sent(With(state): With<State>, id: CallId) -> Response {
-    outside(&state, &id, StatusCode::OK, "Look into your mail", NARROW, &SentBody { forgot: true })
-}
-
-fn not_reset(state: &State, id: &CallId) -> Response {
-    let advice = "It was used already, or is older than an hour, or a newer one was asked for.";
-    gone(state, id, advice, ("Ask for a new link", "/developers/forgot"))
-}
-
-fn reset_page(state: &State, id: &CallId, status: StatusCode, link: &str, email: String, form: Form) -> Response {
-    let body = SetPasswordBody { action: "/developers/reset", first: false, token: link.to_owned(), email, form };
-    outside(state, id, status, "Choose a new password", NARROW, &body)
-}
-
-/// `GET /developers/reset?token=`
-async fn reset_form(With(state): With<State>, id: CallId, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    let params = query(&parts);
-    let link = one(&params, "token");
-    match accounts::look_at_reset(&state.platform, link).await {
-        Ok(Some(account)) => reset_page(&state, &id, StatusCode::OK, link, account.email, Form::new()),
-        Ok(None) => not_reset(&state, &id),
-        Err(fault) => Page::new(&state, &id).fault(&fault),
-    }
-}
-
-/// `POST /developers/reset`
-async fn reset(With(state): With<State>, id: CallId, request: Request) -> Response {
-    let page = Page::new(&state, &id);
-    let (parts, body) = request.into_parts();
-    let params = match form(&parts, body).await {
-        Ok(params) => params,
-        Err(status) => return page.problem(status),
-    };
-    take_reset(&state, &id, &parts, &params).await
-}
-
-async fn take_reset(state: &State, id: &CallId, parts: &Parts, params: &Params) -> Response {
-    let page = Page::new(state, id);
-    let link = one(params, "token");
-    match accounts::reset(&state.platform, link, one(params, "password")).await {
-        Ok(_) => {
-            // Whoever is at this browser signs in with the new password, and gives the second factor if there is one.
-            if let Some(old) = token(state, &parts.headers, AccountKind::Developer)
-                && let Err(fault) = accounts::end_session(&state.platform, &old).await
-            {
-                return page.fault(&fault);
-            }
-            set_token(state, redirect("/developers/login?done=password"), AccountKind::Developer, None)
-        }
-        Err(ResetError::Link) => not_reset(state, id),
-        Err(ResetError::Flaw(flaw)) => match accounts::look_at_reset(&state.platform, link).await {
-            Ok(Some(account)) => {
-                let mut form = Form::new();
-                flawed(&mut form, [flaw]);
-                reset_page(state, id, StatusCode::BAD_REQUEST, link, account.email, form)
-            }
-            Ok(None) => not_reset(state, id),
-            Err(fault) => page.fault(&fault),
-        },
-        Err(ResetError::Fault(fault)) => page.fault(&fault),
-    }
 }

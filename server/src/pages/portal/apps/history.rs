@@ -121,6 +121,9 @@ fn events(revision: &Revision, name: &impl Fn(Option<i64>) -> String) -> Vec<Eve
     if revision.state == RevisionState::Recalled {
         events.push(event(revision.updated_at, "Recalled", String::new(), Tone::Off));
     }
+    if let Some(at) = revision.escalated_at {
+        events.push(event(at, "Limit missed; put before the administrators", String::new(), Tone::Bad));
+    }
     if let Some(at) = revision.submitted_at {
         events.push(event(at, "Submitted for review", name(revision.submitted_by), Tone::Waiting));
     }

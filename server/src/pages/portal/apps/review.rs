@@ -14,6 +14,7 @@ use super::details::{is_fixed, read_posted};
 use super::{base, done, lines, locked, query, refused, stale, version};
 use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, OfApp, act, see};
+use crate::pages::cases;
 use crate::pages::frame::Frame;
 use crate::pages::parts::{Badge, Form, Tone};
 use crate::pages::upload::{self, Owner, Refused};
@@ -45,6 +46,7 @@ struct ReviewPage {
     decided: Option<Moment>,
     submitted: Option<Moment>,
     due: Option<Moment>,
+    late: bool,
     usual_days: u32,
     limit_days: u32,
     explanation_max: usize,
@@ -123,7 +125,8 @@ async fn told(state: &State, of: &OfApp, shell: Frame) -> Result<ReviewPage, Fau
         reasons: list.reasons,
         decided: copy.decided_at.map(day),
         submitted: copy.submitted_at.map(|at| Moment::minute(moment(at))),
-        due: copy.due_at.map(day),
+        due: copy.due_at.map(|at| cases::day(platform, at)),
+        late: copy.is_late(platform.now()),
         usual_days: settings.usual_days,
         limit_days: settings.limit_days,
         explanation_max: EXPLANATION_LIMIT,

@@ -5,9 +5,9 @@ use askama::Template;
 use axum::extract::{Request, State as With};
 use axum::http::StatusCode;
 use axum::response::Response;
-use platform::Fault;
 use platform::applications::{self, Application, State as Stage};
 use platform::apps::{self, Change, Product, SaveError, SwitchError};
+use platform::{Fault, Millis};
 
 use super::details::{is_fixed, read_posted};
 use super::{base, done, follow, lines, locked, query, refused, stale, version};
@@ -38,6 +38,8 @@ struct ScopesPage {
     /// Label and path of the application that is open.
     open: Option<(String, String)>,
     open_badge: Badge,
+    /// Those that have ended, the latest first.
+    ended: Vec<Ended>,
     /// What the button that applies says; none while an application is with staff.
     apply: Option<&'static str>,
     /// Whether the app itself is live.
@@ -46,6 +48,15 @@ struct ScopesPage {
     fixed: bool,
     user_scopes: Vec<Choice>,
     version: i64,
+}
+
+/// An application that is decided or was given up: its page has the reasons, the cure and the copies.
+#[derive(Debug)]
+struct Ended {
+    reference: String,
+    path: String,
+    badge: Badge,
+    at: Moment,
 }
 
 /// A pair of scopes.
@@ -82,8 +93,18 @@ async fn told(state: &State, of: &OfApp, shell: Frame) -> Result<ScopesPage, Fau
     let approved = apps::approvals(&mut tx, app_id).await?;
     let on = apps::scopes(&mut tx, app_id).await?;
     let open = applications::open_of_app(&mut tx, app_id).await?;
-    let ever = !applications::of_owner(&mut tx, &of.app).await?.is_empty();
+    let ours = applications::of_owner(&mut tx, &of.app).await?;
     drop(tx);
+    let mut ended: Vec<(Millis, &Application)> =
+        ours.iter().filter(|one| one.app_id == app_id).filter_map(|one| Some((one.ended_at?, one))).collect();
+    ended.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let ended = ended.into_iter().map(|(at, one)| Ended {
+        reference: one.reference(),
+        path: format!("/developers/applications/{}", one.application_id),
+        badge: cases::badge(one.state, false),
+        at: Moment::day(cases::moment(at)),
+    });
+    let ended = ended.collect();
     let wanted = open.as_ref().map(asked).unwrap_or_default();
     let handed_in = open.as_ref().is_some_and(|open| open.state != Stage::Draft);
     let rows = apps::families(platform).into_iter().map(|family| {
@@ -110,7 +131,7 @@ async fn told(state: &State, of: &OfApp, shell: Frame) -> Result<ScopesPage, Fau
     });
     let rows: Vec<ScopeRow> = rows.collect();
     let apply = match &open {
-        None if ever => Some("Apply again"),
+        None if !ours.is_empty() => Some("Apply again"),
         None => Some("Apply"),
         Some(open) if open.state == Stage::Draft => Some("Go on with the application"),
         Some(_) => None,
@@ -137,6 +158,7 @@ async fn told(state: &State, of: &OfApp, shell: Frame) -> Result<ScopesPage, Fau
             Badge::new(tone, open.state.words())
         }),
         open: open.as_ref().map(|open| (open.reference(), format!("/developers/applications/{}", open.application_id))),
+        ended,
         apply,
         live: of.app.may_ask(),
         login: copy.details.has(Product::Login),
