@@ -142,7 +142,7 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .open("Set a new password", path)
             .done("Two-step sign-in was switched on", ACCOUNT),
         Notice::SecondFactorOff { name: who, by_administrator: false, path } => hello(who)
-            .say(format!("Two-step sign-in was switched off for your account at {brand}. The password alone opens it now, and its recovery codes are of no use any more."))
+            .say(format!("Two-step sign-in was switched off for your account at {brand}. Unless you set up another second step, the password alone opens it; the recovery codes are of no use any more."))
             .say("If it was you, there is nothing to do. If it was not, set a new password at once.")
             .open("Set a new password", path)
             .done("Two-step sign-in was switched off", ACCOUNT),
