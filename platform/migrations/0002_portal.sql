@@ -249,6 +249,7 @@ create table uploads (
 );
 create index uploads_by_app on uploads (app_id, created_at);
 create index uploads_loose on uploads (created_at) where kept_at is null;
+create index uploads_by_account on uploads (account_id, created_at);
 
 create table applications (
   application_id bigint primary key,

@@ -177,6 +177,9 @@ pub enum Refusal {
     /// Too many that nothing names.
     #[error("Too many files were handed in and not used. Those are deleted after a day; hand this one in then.")]
     TooMany,
+    /// Too much in a day.
+    #[error("So much was handed in within a day that nothing more is taken today. Hand this one in tomorrow.")]
+    TooMuch,
     /// Ours.
     #[error("The file could not be kept. Hand it in again.")]
     Fault(#[from] Fault),
@@ -277,11 +280,20 @@ pub fn scratch(platform: &Platform) -> std::io::Result<std::fs::File> {
 /// Files of one account that nothing names: more than a form takes in a day, and less than what fills a disk.
 const LOOSE: i64 = 50;
 
+/// Bytes that one account hands in within a day: four apps with all their films, or two hundred documents of the largest size. Tickets keep their files
+/// for as long as they are open, so a count of what nothing names is not enough.
+const DAILY: u64 = 1024 * MEGABYTE;
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 /// Takes a file: looks at it, seals it into the vault and writes its row. Unless something names it by [`keep`], it is swept after a day.
 pub async fn take(platform: &Platform, new: NewUpload, file: std::fs::File) -> Result<Upload, Refusal> {
     let purpose = new.purpose;
     if rows::count_loose(platform, new.account_id, new.owner_id).await? >= LOOSE {
         return Err(Refusal::TooMany);
+    }
+    let today = rows::bytes_since(platform, new.account_id, new.owner_id, platform.now() - DAY).await?;
+    if u64::try_from(today).unwrap_or(0) >= DAILY {
+        return Err(Refusal::TooMuch);
     }
     let (found, mut file) = blocking(move || {
         let mut file = file;

@@ -75,6 +75,34 @@ pub(super) async fn count_loose(platform: &Platform, account_id: Option<i64>, ow
     })
 }
 
+/// How many bytes an account, or an owner's mailed links, handed in since a time, whatever became of them.
+pub(super) async fn bytes_since(
+    platform: &Platform,
+    account_id: Option<i64>,
+    owner_id: i64,
+    since: Millis,
+) -> Result<i64, Fault> {
+    let mut tx = platform.db.read().await?;
+    Ok(match account_id {
+        Some(account_id) => sql!(
+            tx,
+            value i64,
+            "select cast(coalesce(sum(size), 0) as bigint) from uploads where account_id = $1 and created_at > $2",
+            account_id,
+            since,
+        )?,
+        None => sql!(
+            tx,
+            value i64,
+            "select cast(coalesce(sum(size), 0) as bigint)
+             from uploads
+             where account_id is null and owner_id = $1 and created_at > $2",
+            owner_id,
+            since,
+        )?,
+    })
+}
+
 /// Deletes rows that nothing names; gives their objects.
 pub(super) async fn loose(platform: &Platform, before: Millis) -> Result<Vec<String>, Fault> {
     let mut tx = platform.db.begin().await?;

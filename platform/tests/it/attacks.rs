@@ -180,6 +180,28 @@ db_test! {
 }
 
 db_test! {
+    async fn nobody_fills_the_disk_in_a_day(engine) {
+        let desk = Desk::new(engine).await;
+        let hand_in = async |account_id: Option<i64>| {
+            let (owner_id, app_id) = (desk.app.owner_id, Some(desk.app.app_id));
+            let new = NewUpload { owner_id, account_id, app_id, purpose: Purpose::Evidence, name: "a.pdf".into() };
+            uploads::take(&desk.w.platform, new, file(&pdf("Connect", &[]))).await
+        };
+        let mara = Some(desk.developer.account_id);
+        let first = hand_in(mara).await.unwrap();
+        desk.w.execute(format!("update uploads set size = 1073741824, kept_at = created_at where upload_id = {}", first.upload_id)).await;
+        assert!(matches!(hand_in(mara).await, Err(uploads::Refusal::TooMuch)));
+        // Others, and who answers by a mailed link, go by themselves.
+        let by_link = hand_in(None).await.unwrap();
+        assert!(hand_in(Some(desk.reviewers[0].account_id)).await.is_ok());
+        desk.w.execute(format!("update uploads set size = 1073741824 where upload_id = {}", by_link.upload_id)).await;
+        assert!(matches!(hand_in(None).await, Err(uploads::Refusal::TooMuch)));
+        desk.w.advance(25 * HOUR);
+        assert!(hand_in(mara).await.is_ok() && hand_in(None).await.is_ok());
+    }
+}
+
+db_test! {
     async fn a_strangers_mailbox_is_not_filled_from_here(engine) {
         let desk = Desk::new(engine).await;
         let platform = &desk.w.platform;
