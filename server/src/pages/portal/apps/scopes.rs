@@ -5,9 +5,9 @@ use askama::Template;
 use axum::extract::{Request, State as With};
 use axum::http::StatusCode;
 use axum::response::Response;
+use platform::Fault;
 use platform::applications::{self, Application, State as Stage};
 use platform::apps::{self, Change, Product, SaveError, SwitchError};
-use platform::{Fault, Millis};
 
 use super::details::{is_fixed, read_posted};
 use super::{base, done, follow, lines, locked, query, refused, stale, version};
@@ -15,7 +15,8 @@ use crate::http::CallId;
 use crate::pages::access::{Act, Developer, Needs, OfApp, act, see};
 use crate::pages::frame::Frame;
 use crate::pages::parts::{Badge, Choice, Form, Tone};
-use crate::pages::{Page, redirect};
+use crate::pages::view::Moment;
+use crate::pages::{Page, cases, redirect};
 use crate::state::State;
 
 pub(super) fn acts() -> Vec<Act> {
@@ -95,14 +96,13 @@ async fn told(state: &State, of: &OfApp, shell: Frame) -> Result<ScopesPage, Fau
     let open = applications::open_of_app(&mut tx, app_id).await?;
     let ours = applications::of_owner(&mut tx, &of.app).await?;
     drop(tx);
-    let mut ended: Vec<(Millis, &Application)> =
-        ours.iter().filter(|one| one.app_id == app_id).filter_map(|one| Some((one.ended_at?, one))).collect();
-    ended.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let ended = ended.into_iter().map(|(at, one)| Ended {
-        reference: one.reference(),
-        path: format!("/developers/applications/{}", one.application_id),
-        badge: cases::badge(one.state, false),
-        at: Moment::day(cases::moment(at)),
+    let ended = ours.iter().filter_map(|one| {
+        Some(Ended {
+            at: cases::day(platform, one.ended_at?),
+            reference: one.reference(),
+            path: format!("/developers/applications/{}", one.application_id),
+            badge: cases::badge(one.state, false),
+        })
     });
     let ended = ended.collect();
     let wanted = open.as_ref().map(asked).unwrap_or_default();
