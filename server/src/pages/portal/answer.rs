@@ -340,7 +340,7 @@ async fn answer_by_link(
     };
     let form = again(&came, wrong, &question.fields());
     let about = (token.as_str(), &application, &question);
-    page_by_link(&state, &id, developer.as_ref(), about, (StatusCode::BAD_REQUEST, Some(form))).await
+    page_by_link(&state, &id, developer.as_ref(), about, (StatusCode::UNPROCESSABLE_ENTITY, Some(form))).await
 }
 
 async fn take(state: &State, by: By<'_>, application: &Application, question: &Question, came: &Came) -> Result<(), Refusal> {
@@ -386,8 +386,17 @@ async fn answer_in_portal(
         Err(Refusal::Invalid(wrong)) => {
             let form = again(&came, wrong, &question.fields());
             let id_of = application.application_id;
-            super::application_status::page(&state, &id, &developer, &of_app, id_of, StatusCode::BAD_REQUEST, Some(form), None)
-                .await
+            super::application_status::page(
+                &state,
+                &id,
+                &developer,
+                &of_app,
+                id_of,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Some(form),
+                None,
+            )
+            .await
         }
         Err(Refusal::Fault(fault)) => page.fault(&fault),
         Err(_) => redirect(&path),

@@ -254,6 +254,9 @@ async fn add(With(state): With<State>, id: CallId, developer: Developer, of: OfA
     let kind = Kind::parse(form.value("kind"));
     if kind.is_none() {
         form.wrong("kind", "Choose how you will prove it");
+        if form.value("value").trim().is_empty() {
+            form.wrong("value", "Enter a domain or a URL prefix");
+        }
     }
     let added = match kind {
         Some(kind) => {
