@@ -474,14 +474,19 @@ pub(super) async fn owns_others(tx: &mut Tx, account_id: i64) -> Result<bool, Fa
     Ok(others > 0)
 }
 
-/// Leaves every organisation and app; organisations that are nobody's then are deleted.
+/// Leaves every organisation and app; organisations that are nobody's then are deleted. Invitations to the account, by it, and to those organisations
+/// end: what somebody could invite to, they could still let in.
 pub(super) async fn leave_all(tx: &mut Tx, account_id: i64, now: Millis) -> Result<(), Fault> {
     for statement in [
         "update organisations
          set deleted_at = $2
          where deleted_at is null
            and organisation_id in (select organisation_id from members where account_id = $1 and role = 'owner')",
-        "update invitations set ended_at = $2, outcome = 'closed' where account_id = $1 and ended_at is null",
+        "update invitations
+         set ended_at = $2, outcome = 'cancelled'
+         where ended_at is null
+           and (account_id = $1 or invited_by = $1
+             or organisation_id in (select organisation_id from members where account_id = $1 and role = 'owner'))",
     ] {
         sql!(tx, execute, statement, account_id, now)?;
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | accepted | the invited developer | pending |
 //! | rejected | the invited developer | pending |
-//! | cancelled | an owner or admin; the removal of who invited; the end of the organisation or app | pending |
+//! | cancelled | an owner or admin; the removal of who invited; the end of the organisation, the app, or an account of the two | pending |
 //! | expired | the clock | pending |
 //!
 //! One guarded statement ends an invitation, so that of two acts at once one wins.

@@ -163,6 +163,22 @@ db_test! {
 }
 
 db_test! {
+    async fn invitations_end_with_the_account_that_sent_them(engine) {
+        let w = Desk::new(engine).await;
+        let (anna, ben) = (w.developer(ANNA).await, w.developer("ben@clipkeeper.example").await);
+        let house = organisations::create(&w.platform, &anna, "Clipkeeper").await.unwrap();
+        organisations::invite(&w.platform, &anna, house.organisation_id, &ben.email, Seat::Admin, None).await.unwrap();
+        let mut tx = w.platform.db.read().await.unwrap();
+        assert_eq!(organisations::pending_of(&mut tx, ben.account_id, w.platform.now()).await.unwrap().len(), 1);
+        accounts::close(&w.platform, &anna).await.unwrap();
+        assert!(organisations::pending_of(&mut tx, ben.account_id, w.platform.now()).await.unwrap().is_empty(), "to nobody's house");
+        drop(tx);
+        w.keep("expire").await;
+        assert_eq!(w.number("select count(*) from invitations where email <> '' or outcome <> 'cancelled'").await, 0);
+    }
+}
+
+db_test! {
     async fn an_account_that_is_closed_while_it_gets_something_leaves_nothing_that_is_nobodys(engine) {
         let w = Desk::new(engine).await;
         w.warm().await;
