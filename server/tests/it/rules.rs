@@ -440,7 +440,10 @@ async fn rule_08_who_was_refused_applies_again_at_once_from_their_answers(engine
     ok(decide(&rita, &first, Some("SCOPE_UNEXPLAINED")).await);
     // By View scopes and Apply, in the same minute.
     let scopes = mara.open(&format!("/developers/apps/{}/scopes", first.app)).await;
-    assert!(scopes.html.contains(&format!("href=\"{}\"", first.portal())), "the decision, its cure and the copies stay within reach");
+    assert!(
+        scopes.html.contains(&format!("href=\"{}\"", first.portal())),
+        "the decision, its cure and the copies stay within reach"
+    );
     let again = ok(mara.send(scopes.form("/apply")).await);
     let second = Applied { application: again.number_after("/applications/"), app: first.app };
     assert_ne!(second.application, first.application);
