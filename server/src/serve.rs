@@ -41,19 +41,13 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Everything that the public listener answers.
 pub(crate) fn public(state: State) -> Router {
     let production = world(&state, pages::routes(&state));
-    let router = match state.world.sandbox() {
+    match state.world.sandbox() {
         Some(sandbox) => worlds::router(production, world(sandbox, Router::new().nest(sandbox.world.root(), pages::of_people()))),
         None => production,
-    };
-    router
-        .layer(CatchPanicLayer::custom(|_| {
-            tracing::error!("a handler panicked");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }))
-        .layer(axum::middleware::from_fn_with_state(state, identify))
+    }
 }
 
-/// Everything that one world answers: the wire, and its pages.
+/// Everything that one world answers: the wire, and its pages. Calls are counted and logged as its own.
 fn world(state: &State, pages: Router<State>) -> Router {
     Router::new()
         .merge(api::routes())
@@ -61,6 +55,11 @@ fn world(state: &State, pages: Router<State>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::map_response_with_state(state.clone(), forbidden))
+        .layer(CatchPanicLayer::custom(|_| {
+            tracing::error!("a handler panicked");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), identify))
         .with_state(state.clone())
 }
 

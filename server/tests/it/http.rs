@@ -277,7 +277,7 @@ async fn people_see_the_organisation_behind_an_app_and_never_a_developer() {
     portward.code(&browser, "user.info.basic").await;
     for (owner, named) in [("organisation", true), ("account", false), ("operator", false)] {
         portward.execute(&format!("update apps set owner_kind = '{owner}', owner_id = 77"));
-        for address in [portward.authorize_url("portability.profile.single"), portward.url("/connections")] {
+        for address in [portward.authorize_url("user.info.profile"), portward.url("/connections")] {
             let page = browser.http().get(&address).send().await.expect("a page").text().await.expect("a page");
             assert_eq!(page.contains("by <bdi>Lumen &#60;b&#62;Labs"), named, "{owner} {address}: {page}");
             assert!(!page.contains("Dana Private"), "{page}");
