@@ -91,6 +91,6 @@ impl Mail {
             self.text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).filter(|word| word.starts_with("http"));
         let found = links.filter_map(|word| url::Url::parse(word).ok()).find(|url| url.path().contains(part));
         let Some(url) = found else { panic!("no link with {part:?} in the mail {:?}:\n{}", self.subject, self.text) };
-        format!("{}?{}", url.path(), url.query().unwrap_or_default())
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 }

@@ -292,6 +292,12 @@ async fn of_application(tx: &mut Tx, app: &App, copy: &Revision, on: bool, now: 
             (Progress::Asked, state.words().to_owned(), Move::Developer, step("Answer the reviewer", &form))
         }
         Some(state) if state.waits_for_staff() => (Progress::Waiting, state.words().to_owned(), Move::Staff, None),
+        _ if !approved.is_empty() && matches!(app.status, AppStatus::Suspended | AppStatus::Revoked) => (
+            Progress::Stopped,
+            "Approved, and stopped with the app".to_owned(),
+            Move::Staff,
+            Some(support("Ask support what to do", app)),
+        ),
         _ if !approved.is_empty() && !on => {
             (Progress::Approved, "Approved: no scope is switched on yet".to_owned(), Move::Developer, switch())
         }

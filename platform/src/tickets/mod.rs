@@ -219,7 +219,11 @@ impl From<sqlx::Error> for Refusal {
 /// the app must still belong to whom it did when the ticket was opened.
 pub async fn sees(tx: &mut Tx, ticket: &Ticket, account_id: i64) -> Result<bool, Fault> {
     if ticket.account_id == account_id {
-        return Ok(true);
+        // What was written for an organisation stays with it when its writer leaves.
+        return match ticket.owner_id.filter(|owner_id| *owner_id != account_id) {
+            Some(owner_id) => Ok(organisations::seat(tx, owner_id, account_id).await?.is_some()),
+            None => Ok(true),
+        };
     }
     let (Some(app_id), Some(owner_id)) = (ticket.app_id, ticket.owner_id) else { return Ok(false) };
     let Some(app) = apps::by_id(tx, app_id).await? else { return Ok(false) };

@@ -362,6 +362,8 @@ pub async fn of_account(tx: &mut Tx, account_id: i64, after: Option<After>, limi
          left join apps p on p.app_id = t.app_id
          where (t.updated_at, t.ticket_id) < ($1, $2)
            and (t.account_id = $3
+                  and (t.owner_id is null or t.owner_id = $3
+                       or exists (select 1 from members m where m.organisation_id = t.owner_id and m.account_id = $3))
                 or (p.deleted_at is null and p.owner_id = t.owner_id
                     and (p.owner_kind = 'account' and p.owner_id = $3
                          or p.owner_kind = 'organisation' and exists (

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use serde_json::json;
 
+use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::words;
 use crate::vault::{self, ObjectKey};
@@ -340,6 +341,15 @@ pub async fn take(platform: &Platform, new: NewUpload, file: std::fs::File) -> R
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Unreadable)?
+}
+
+/// Staff open a file of a developer's: who did is on record.
+pub async fn note_opened(platform: &Platform, actor: Actor, upload_id: i64) -> Result<(), Fault> {
+    let mut tx = platform.db.begin().await?;
+    let entry = Entry { about: Some(upload_id), ..Entry::new(actor, "upload.opened") };
+    entry.write(&mut tx, &platform.random, platform.now()).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// The bytes of a file, opened as they are read.

@@ -284,6 +284,11 @@ db_test! {
         let other = organisations::create(platform, &c.stranger, "Elsewhere").await.unwrap().organisation_id;
         c.w().execute(format!("update apps set owner_id = {other} where app_id = {}", app.app_id)).await;
         assert!(!c.sees(&ticket, &c.stranger).await && !c.sees(&ticket, &otto).await && c.sees(&ticket, c.mara()).await);
+        // Who has left does not read on, not even what they wrote for it.
+        let (id, mara) = (organisation, c.mara().account_id);
+        c.w().execute(format!("delete from members where organisation_id = {id} and account_id = {mara}")).await;
+        assert!(!c.sees(&ticket, c.mara()).await);
+        seat(&c, id, c.mara(), Seat::Owner).await;
         let now = c.now(&ticket).await;
         c.answer(&c.ines, &now, "Anything else?").await.unwrap();
         assert_eq!(c.mails("otto@lantern.example").await.len(), 1, "and who no longer sees it is no longer mailed");

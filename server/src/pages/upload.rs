@@ -311,6 +311,10 @@ async fn hand_out(state: &State, id: &CallId, upload: &str, who: Who<'_>) -> Res
             Who::Developer(account_id) => account_id,
             Who::Staff(staff) => {
                 let sees = upload.purpose != Purpose::TicketAttachment || staff.is(Role::Support) || staff.is(Role::Reviewer);
+                drop(tx);
+                if sees {
+                    uploads::note_opened(&state.platform, staff.account.actor(), upload.upload_id).await?;
+                }
                 return Ok(sees.then_some(upload));
             }
         };
