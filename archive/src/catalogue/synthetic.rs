@@ -96,7 +96,7 @@ impl Section {
                 Some(FieldKind::Boolean) => (number % 2).to_string(),
                 Some(FieldKind::Timestamp(_)) => moment.to_string(),
                 Some(FieldKind::Date(_)) => (moment - moment % 86_400).to_string(),
-                Some(FieldKind::Json) => "'{}'".into(),
+                Some(FieldKind::Json) => "'[\"made up\"]'".into(),
                 // The rows of a group come one after another, so each is a group of its own; keys differ.
                 Some(FieldKind::String) | None => literal(&format!("Made-up {name} {number}")),
             };

@@ -297,7 +297,7 @@ async fn sign_in_of_one_world_is_unknown_in_the_other(engine: Engine) {
     // People and passwords.
     assert_eq!(post("/login", &[("username", "clara"), ("password", SESAME)], None).await.status(), 401);
     assert_eq!(post("/login", &[("username", "anna"), ("password", SESAME)], None).await.status(), 401);
-    assert_eq!(post("/login", &[("as", "anna")], None).await.status(), 400);
+    assert_eq!(post("/login", &[("as", "anna")], None).await.status(), 422);
     assert_eq!(post("/sandbox/login", &[("username", "anna"), ("password", PASSWORD)], None).await.status(), 401);
     assert_eq!(post("/sandbox/login", &[("as", "nobody")], None).await.status(), 401);
     let foreign = testkit::person::http().post(portward.url("/sandbox/login")).header("origin", "https://evil.example");
