@@ -198,7 +198,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// By which people name it: see [`reference`].
+    /// By which people name it: see [`reference()`].
     pub fn reference(&self) -> String {
         reference(self.application_id)
     }
