@@ -31,7 +31,7 @@ impl Catalogue {
             place,
         };
         let sections = self.sections.iter().map(Section::synthetic).collect();
-        Catalogue { sources: vec![source], sections, ..self.clone() }
+        Catalogue { sources: vec![source], sections, keys: Vec::new(), ..self.clone() }
     }
 }
 
@@ -81,7 +81,18 @@ impl Section {
             hidden.push("nothing".into());
         }
         let owner = Owner::Unchecked("made up".into());
-        section.query = Some(Query { source: SOURCE.into(), sql, owner, key: Vec::new(), time: None, hidden });
+        section.query = Some(Query {
+            source: SOURCE.into(),
+            sql,
+            owner,
+            owner_is: None,
+            key: Vec::new(),
+            time: None,
+            time_from: None,
+            time_as: None,
+            hidden,
+            paired: Vec::new(),
+        });
         section
     }
 
