@@ -255,6 +255,9 @@ impl Section {
     /// How the column of `time` stores its times, as far as the catalogue says. What the database itself types as a time needs none.
     pub(crate) fn time_unit(&self) -> Option<TimeUnit> {
         let query = self.query.as_ref()?;
+        if let (None, Some(unit)) = (query.time_from, &query.range) {
+            return Some(unit.clone());
+        }
         let times = || {
             self.fields.iter().filter_map(|field| match &field.kind {
                 FieldKind::Timestamp(time) => Some((field, time.from, false)),
@@ -291,9 +294,14 @@ impl super::Catalogue {
         self.keys.iter().find(|key| key.name == name)
     }
 
+    /// Whether any field is written under a pseudonym.
+    pub fn has_pseudonyms(&self) -> bool {
+        self.queries().flat_map(|section| &section.fields).any(|field| field.rule == Rule::Pseudonym)
+    }
+
     /// The person's keys that a query binds, or compares its owner with.
     pub(crate) fn keys_of(&self, section: &Section) -> Vec<&SubjectKey> {
-        let Some(query) = &section.query else { return Vec::new() };
+        let Some(query) = section.query.as_ref().filter(|_| !self.keys.is_empty()) else { return Vec::new() };
         let Some(source) = self.source(&query.source) else { return Vec::new() };
         let found = scan(&query.sql, source.kind.dialect());
         let bound = |key: &SubjectKey| {

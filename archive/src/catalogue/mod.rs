@@ -306,7 +306,9 @@ impl Section {
 
     /// Whether the column of `time` holds texts, as far as the fields say.
     pub(crate) fn time_is_text(&self) -> bool {
-        if let Some(from) = self.query.as_ref().and_then(|query| query.time_from) {
+        if let Some(query) = &self.query
+            && let Some(from) = query.time_from.or_else(|| query.range.as_ref().map(|unit| unit.from))
+        {
             return from == TimeFrom::Text;
         }
         let is_text = |field: &Field| match &field.kind {
@@ -389,6 +391,8 @@ pub struct Query {
     pub time_as: Option<TimeFormat>,
     /// Columns that are read but never written.
     pub hidden: Vec<String>,
+    /// How the section that these rows are nested in compares its times.
+    pub(crate) range: Option<TimeUnit>,
     /// Columns of nested rows that only say which row they stand in: written, like the owner's, if they are also fields.
     pub paired: Vec<String>,
 }

@@ -47,6 +47,7 @@ pub(super) fn read_key(name: String, table: Table<'_, '_, '_>) -> Option<Subject
         time_from: None,
         time_as: None,
         hidden: Vec::new(),
+        range: None,
         paired: Vec::new(),
     };
     let key = SubjectKey {
@@ -84,10 +85,11 @@ fn read_nest(table: Table<'_, '_, '_>, path: &[String], outer: Option<&Query>) -
         owner,
         owner_is,
         key: on.iter().map(|(_, inner)| inner.clone()).collect(),
+        range: None,
         paired: on.iter().map(|(_, inner)| inner.clone()).collect(),
         time: None,
-        time_from: time_from(&table).or_else(|| outer.and_then(|query| query.time_from)),
-        time_as: outer.and_then(|query| query.time_as.clone()),
+        time_from: time_from(&table),
+        time_as: None,
         hidden: hidden.into_iter().map(|at| at.value).collect(),
     };
     let fields = read_fields(&table, Some(&query), "[section.nest.fields]");
@@ -194,6 +196,7 @@ fn read_lookup(table: Table<'_, '_, '_>, path: &[String]) -> Option<Lookup> {
         time_from: None,
         time_as: None,
         hidden: Vec::new(),
+        range: None,
         paired: Vec::new(),
     };
     Some(Lookup { column, section: Section::inner(path, query, Vec::new(), place), key, fields, kind, batch })

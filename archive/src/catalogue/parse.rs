@@ -393,7 +393,7 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     let lookups = if constant { Vec::new() } else { read_lookups(&table, &path) };
     let text_line = if constant { None } else { template(&table, "text_line") };
     let text_group = template(&table, "text_group");
-    let section = Section {
+    let mut section = Section {
         categories: categories.unwrap_or_default().into_iter().map(|at| at.value).collect(),
         path,
         text,
@@ -409,6 +409,10 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         shape,
         place: table.place(),
     };
+    let range = section.time_unit();
+    for query in section.nests.iter_mut().filter_map(|nest| nest.section.query.as_mut()) {
+        query.range = range.clone();
+    }
     table.reserved(RESERVED_IN_SECTION);
     table.finish();
     Some(section)
@@ -540,6 +544,7 @@ fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
         time_from,
         time_as,
         hidden: hidden.into_iter().map(|at| at.value).collect(),
+        range: None,
         paired: Vec::new(),
     })
 }

@@ -198,3 +198,21 @@ fn rules_know_where_they_cannot_hold() {
         faults(&unlike)
     );
 }
+
+/// A sample of archives is made from a catalogue alone, with nested rows, looked-up fields and no secret.
+#[tokio::test]
+async fn a_made_up_archive_has_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch("pragma user_version = 1").unwrap();
+    let catalogue = parse(&whole()).unwrap();
+    assert_eq!(catalogue.sections()[0].columns(), ["id", "no", "x", "p", "Product", "Items"]);
+    let made_up = std::sync::Arc::new(catalogue.synthetic(&file));
+    let sources = archive::source::Sources::open(&made_up, folder.path()).await.unwrap();
+    let (made, summary) = crate::support::export(&made_up, &sources, "activity", "1", wire::DataFormat::Json).await.unwrap();
+    assert_eq!((summary.sections[0].rows, summary.sections[0].nested[0].1), (3, 3));
+    let row = &made.value()["A"]["B"][2];
+    assert_eq!(row["Product"], "Made-up Product 3");
+    assert_eq!(row["x"], "Made-up x 3");
+    assert_eq!(row["Items"][0]["y"], "Made-up y 3");
+}

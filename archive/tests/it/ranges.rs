@@ -165,6 +165,29 @@ async fn what_a_number_counts_must_be_said(engine: Engine) {
     }
 }
 
+/// Nested rows have the range of the rows that they stand in.
+async fn nested_rows_have_the_same_range(engine: Engine) {
+    let db = Db::new(
+        engine,
+        "create table o (id bigint, u bigint, n bigint, t bigint); create table l (id bigint, u bigint, pos bigint);
+         insert into o values (1, 7, 1, 1772359199), (2, 7, 2, 1772359200), (3, 7, 3, 1772359201), (4, 7, 4, 1772359202);
+         insert into l values (1, 7, 1), (2, 7, 1), (2, 7, 2), (4, 7, 1);",
+    )
+    .await;
+    let text = "[[section]]\ncategories = [\"activity\"]\npath = [\"L\"]\nsource = \"db\"\nshape = \"list\"\nowner = \"u\"\nhidden = [\"id\"]\ntime = \"t\"\n\
+                query = 'select id, u, n, t from o where u = :subject and t >= :since and t < :until order by id'\n\
+                [section.fields]\nt = { type = \"timestamp\", from = \"unix_s\" }\n\
+                [[section.nest]]\nfield = \"Lines\"\nowner = \"u\"\non = [\"id\"]\n\
+                query = 'select l.id, l.u, l.pos from l join o on o.id = l.id where o.u = :subject and t >= :since and t < :until order by l.id, pos'\n";
+    assert_eq!(numbers(&db, text, Some(AT), Some(LATER)).await, [2, 3]);
+    let (value, summary) = of(&db, text, Some(AT), Some(LATER)).await.unwrap();
+    assert_eq!(value["L"][0]["Lines"], serde_json::json!([{"pos": 1}, {"pos": 2}]));
+    assert_eq!(summary.nested, [("Lines".to_owned(), 2)]);
+    let (_, summary) = of(&db, text, None, None).await.unwrap();
+    assert_eq!(summary.nested, [("Lines".to_owned(), 4)]);
+}
+
+both!(nested, super::nested_rows_have_the_same_range);
 both!(units, super::every_unit_has_the_same_borders);
 both!(types, super::texts_and_the_databases_own_types);
 both!(days, super::a_day_is_its_first_moment);
