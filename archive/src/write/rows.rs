@@ -72,7 +72,7 @@ impl Form {
 #[derive(Default)]
 pub(super) struct Plan {
     group: Option<usize>,
-    group_treat: Option<Treat>,
+    group_treat: Option<Box<Treat>>,
     pub(super) columns: Vec<Column>,
     line: Option<Vec<Piece>>,
     ruled: Vec<Ruled>,
@@ -87,7 +87,7 @@ pub(super) struct Column {
     /// The key in TXT.
     pub(super) label: String,
     /// What is done to the value first.
-    pub(super) treat: Option<Treat>,
+    pub(super) treat: Option<Box<Treat>>,
 }
 
 /// A piece of `text_line`.

@@ -63,7 +63,7 @@ pub(super) enum Treat {
 /// How a field is written.
 pub(super) enum Treated {
     AsItIs,
-    As(Treat),
+    As(Box<Treat>),
     LeftOut,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn treated(field: Option<&Field>, guise: Option<&Guise>) -> Treated {
             secret.as_ref().and_then(|secret| Hmac::new_from_slice(secret).ok()).map(Treat::Pseudonym)
         }
     };
-    made.map_or(Treated::LeftOut, Treated::As)
+    made.map_or(Treated::LeftOut, |treat| Treated::As(Box::new(treat)))
 }
 
 impl Treat {

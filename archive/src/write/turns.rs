@@ -129,7 +129,7 @@ impl Turn<'_> {
             (None, None) => return Err(Failure::Stopped),
         };
         if spec.snapshot == Snapshot::Request {
-            self.deadline = Some(Instant::now() + spec.max_snapshot);
+            self.deadline = Some(tokio::time::sleep(spec.max_snapshot).deadline());
         }
         Ok(begun)
     }
