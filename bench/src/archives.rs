@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use archive::catalogue::Catalogue;
 use archive::source::Sources;
-use archive::write::{Order, Progress};
+use archive::write::{Identity, Order, Progress};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -44,6 +44,9 @@ pub(crate) fn export(args: ExportArgs) -> anyhow::Result<()> {
             categories: vec![archive::catalogue::ALL_DATA.into()],
             format: wire::DataFormat::Json,
             at: jiff::Timestamp::from_second(1_793_491_200)?,
+            since: None,
+            until: None,
+            identity: Identity::default(),
             level: args.level,
         };
         let file = std::fs::File::create(&args.out)?;

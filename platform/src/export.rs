@@ -6,12 +6,13 @@ use std::io::{Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::jobs::{Attempt, Outcome};
 use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
-use crate::{Fault, Platform, db, pause, people};
+use crate::{Fault, Platform, db, grants, pause, people};
 
 /// How often a running export looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -72,6 +73,9 @@ async fn build(
         format: request.format()?,
         // The call's own time, so that another attempt at the same data gives the same bytes.
         at: jiff::Timestamp::from_millisecond(request.applied_at.0).unwrap_or_default(),
+        since: None,
+        until: None,
+        identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
     };
     // The file has no name: whatever ends this process, nothing readable is left.
@@ -124,6 +128,22 @@ async fn build(
             })
         }
     }
+}
+
+/// What stands for the person and for others in an archive.
+async fn identity(platform: &Platform, request: &Request) -> Result<archive::write::Identity, Fault> {
+    let mut tx = platform.db.read().await?;
+    let grant = grants::by_id(&mut tx, request.grant_id).await?;
+    drop::<db::Tx>(tx);
+    let mut identity = archive::write::Identity { open_id: grant.map(|grant| grant.open_id), ..Default::default() };
+    if platform.catalogue.has_pseudonyms() {
+        let secret = grants::pseudonym_secret(platform, request.grant_id).await?;
+        let mut of_request = Sha256::new_with_prefix(*secret);
+        of_request.update(request.request_id.to_be_bytes());
+        identity.archive_secret = Some(of_request.finalize().into());
+        identity.grant_secret = Some(*secret);
+    }
+    Ok(identity)
 }
 
 /// The watch never ends by itself; it cancels the export, which then ends.

@@ -130,10 +130,11 @@ impl Platform {
         uploads::reseal(self).await?;
         notices::reseal(self).await?;
         accounts::reseal(self).await?;
+        grants::reseal(self).await?;
         self.keys.rotate(now)?;
         let sealed =
             apps::reseal(self).await? + vault::reseal(self).await? + uploads::reseal(self).await? + notices::reseal(self).await?;
-        let sealed = sealed + accounts::reseal(self).await?;
+        let sealed = sealed + accounts::reseal(self).await? + grants::reseal(self).await?;
         let mut tx = self.db.begin().await?;
         audit::Entry::new(actor, "keys.rotated").write(&mut tx, &self.random, now).await?;
         tx.commit().await?;

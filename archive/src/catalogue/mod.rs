@@ -1,7 +1,10 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
+mod declared;
 mod fields;
 mod file;
+mod joined;
+mod more;
 mod parse;
 mod rules;
 pub(crate) mod sql;
@@ -14,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use declared::{Format, Lookup, Missing, Nest, Origin, Rule, Stable, SubjectKey, Whose};
+pub(crate) use declared::{MAX_KEY_VALUES, TimeUnit, batch_name};
 pub use time_format::TimeFormat;
 pub(crate) use time_format::{DayCache, Stamp};
 
@@ -36,6 +41,7 @@ pub struct Catalogue {
     pub text_root: String,
     /// What names a person in the operator's databases.
     pub subject: SubjectType,
+    keys: Vec<SubjectKey>,
     sources: Vec<SourceSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
@@ -152,6 +158,11 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Whether two queries can be read from it at once and see the same.
+    pub(crate) fn reads_together(self) -> bool {
+        matches!(self, Self::Sqlite | Self::Postgres)
+    }
+
     pub(crate) fn dialect(self) -> sql::Dialect {
         match self {
             Self::Sqlite => sql::Dialect::Sqlite,
@@ -266,6 +277,10 @@ pub struct Section {
     pub query: Option<Query>,
     /// What is known of the columns, by name.
     pub fields: Vec<Field>,
+    /// Rows of other queries that stand within its rows.
+    pub nests: Vec<Nest>,
+    /// What is fetched for its rows by their values.
+    pub lookups: Vec<Lookup>,
     /// One line a row, instead of a block.
     pub text_line: Option<Template>,
     /// The heading of a group.
@@ -291,6 +306,11 @@ impl Section {
 
     /// Whether the column of `time` holds texts, as far as the fields say.
     pub(crate) fn time_is_text(&self) -> bool {
+        if let Some(query) = &self.query
+            && let Some(from) = query.time_from.or_else(|| query.range.as_ref().map(|unit| unit.from))
+        {
+            return from == TimeFrom::Text;
+        }
         let is_text = |field: &Field| match &field.kind {
             FieldKind::Timestamp(time) | FieldKind::Date(time) => time.from == Some(TimeFrom::Text),
             _ => false,
@@ -359,12 +379,22 @@ pub struct Query {
     pub sql: String,
     /// Whose row it is.
     pub owner: Owner,
+    /// The key of the person that the owner's column is compared with, by its name; without one it is the subject.
+    pub owner_is: Option<String>,
     /// The columns that identify a record.
     pub key: Vec<String>,
     /// What `since` and `until` compare with.
     pub time: Option<String>,
+    /// How the compared column stores its times, if the fields do not say so.
+    pub time_from: Option<TimeFrom>,
+    /// How the compared column writes its times, if it holds texts.
+    pub time_as: Option<TimeFormat>,
     /// Columns that are read but never written.
     pub hidden: Vec<String>,
+    /// How the section that these rows are nested in compares its times.
+    pub(crate) range: Option<TimeUnit>,
+    /// Columns of nested rows that only say which row they stand in: written, like the owner's, if they are also fields.
+    pub paired: Vec<String>,
 }
 
 /// How a row tells whose it is.
@@ -385,6 +415,18 @@ pub struct Field {
     pub kind: FieldKind,
     /// The key in a TXT archive.
     pub label: Option<String>,
+    /// Whose data it is.
+    pub whose: Option<Whose>,
+    /// What becomes of it.
+    pub rule: Rule,
+    /// How long a pseudonym stays the same.
+    pub stable: Stable,
+    /// What it means, in the operator's words.
+    pub meaning: Option<String>,
+    /// How the operator came by it.
+    pub origin: Option<Origin>,
+    /// What form its texts have.
+    pub format: Option<Format>,
 }
 
 /// What the values of a column are.
@@ -467,6 +509,8 @@ pub struct Fault {
     pub what: String,
     /// What to do.
     pub cure: String,
+    /// Whether everything works as it is, and yet somebody should look at it.
+    pub warning: bool,
 }
 
 impl fmt::Display for Fault {
@@ -488,7 +532,7 @@ pub struct CatalogueError {
 
 impl CatalogueError {
     fn one(file: String, what: String, cure: &str) -> Self {
-        Self { faults: vec![Fault { file, line: None, what, cure: cure.to_owned() }] }
+        Self { faults: vec![Fault { file, line: None, what, cure: cure.to_owned(), warning: false }] }
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{one_line, read_fields, template};
+use super::fields::{TIME_FROM, one_line, read_fields, template, time_format};
 use super::file::{At, File, Table};
+use super::more::{read_key, read_lookups, read_nests};
 use super::{
     Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Included, Owner, Query, Section, Sensitivity, Shape,
-    Snapshot, SourceSpec, Texts, rules,
+    Snapshot, SourceSpec, SubjectKey, Texts, TimeFrom, rules,
 };
 use crate::subject::SubjectType;
 
@@ -23,10 +24,11 @@ pub(super) fn catalogue(name: &str, text: &str, include: &mut dyn FnMut(&str) ->
     let faults = RefCell::new(Vec::new());
     let mut draft = Draft::default();
     draft.main_file(name, text, include, &faults);
-    let catalogue = draft.build(name, &faults);
+    let mut catalogue = draft.build(name, &faults);
     rules::check(&catalogue, &faults);
     let mut faults = faults.into_inner();
     if faults.is_empty() {
+        catalogue.write_out_batches();
         Ok(catalogue)
     } else {
         faults.sort_by(|a, b| (a.file != name, &a.file, a.line).cmp(&(b.file != name, &b.file, b.line)));
@@ -42,6 +44,7 @@ struct Draft {
     document: Option<String>,
     text_root: Option<String>,
     subject: Option<SubjectType>,
+    keys: Vec<SubjectKey>,
     sources: Vec<SourceSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
@@ -55,6 +58,7 @@ impl Draft {
                 line: None,
                 what: "there is no [[section]]".to_owned(),
                 cure: "declare at least one section, here or in an included file".to_owned(),
+                warning: false,
             });
         }
         let document = self.document.unwrap_or_else(|| "data.json".to_owned());
@@ -63,6 +67,7 @@ impl Draft {
             text_root: self.text_root.unwrap_or_else(|| document.trim_end_matches(".json").to_owned()),
             document,
             subject: self.subject.unwrap_or(SubjectType::Text),
+            keys: self.keys,
             sources: self.sources,
             categories: self.categories,
             sections: self.sections,
@@ -92,7 +97,9 @@ impl Draft {
                     "type",
                     &[("integer", SubjectType::Integer), ("text", SubjectType::Text), ("uuid", SubjectType::Uuid)],
                 );
-                subject.reserved(&["key"]);
+                for (name, key) in subject.named("key", "subject.key") {
+                    self.keys.extend(read_key(name, key));
+                }
                 subject.finish();
             }
             None if !table.has("subject") => {
@@ -133,7 +140,7 @@ impl Draft {
     /// What may stand in the main file and in included ones alike.
     fn declarations(&mut self, table: &Table<'_, '_, '_>) {
         table.reserved(&["store"]);
-        for (name, source) in table.named("source") {
+        for (name, source) in table.named("source", "source") {
             self.sources.extend(read_source(name, source));
         }
         for category in table.tables("category", "[[category]]") {
@@ -318,7 +325,7 @@ fn texts(table: &Table<'_, '_, '_>, key: &'static str, example: &str) -> Texts {
     Texts(words)
 }
 
-const RESERVED_IN_SECTION: &[&str] = &["nest", "lookup", "media", "changed", "lag", "deleted"];
+const RESERVED_IN_SECTION: &[&str] = &["media", "changed", "lag", "deleted"];
 
 fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     let path = table.texts("path");
@@ -355,7 +362,23 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     let empty =
         table.choice("empty", &[("null", Empty::Null), ("[]", Empty::List), ("{}", Empty::Object)]).unwrap_or(default_empty);
     let query = if constant {
-        for key in ["source", "query", "owner", "owner_reason", "reason", "key", "time", "hidden", "fields", "text_line"] {
+        for key in [
+            "source",
+            "query",
+            "owner",
+            "owner_is",
+            "owner_reason",
+            "reason",
+            "key",
+            "time",
+            "time_from",
+            "time_as",
+            "hidden",
+            "fields",
+            "text_line",
+            "nest",
+            "lookup",
+        ] {
             // Asked for, so that it is not told a second time as unknown.
             if table.get(key).is_some() {
                 table.fault(key, format!("a constant has no `{key}`"), "take it out, or choose another shape");
@@ -365,16 +388,20 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     } else {
         read_query(&table, &shape)
     };
-    let fields = if constant { Vec::new() } else { read_fields(&table, query.as_ref()) };
+    let fields = if constant { Vec::new() } else { read_fields(&table, query.as_ref(), "[section.fields]") };
+    let nests = if constant { Vec::new() } else { read_nests(&table, &path, query.as_ref()) };
+    let lookups = if constant { Vec::new() } else { read_lookups(&table, &path) };
     let text_line = if constant { None } else { template(&table, "text_line") };
     let text_group = template(&table, "text_group");
-    let section = Section {
+    let mut section = Section {
         categories: categories.unwrap_or_default().into_iter().map(|at| at.value).collect(),
         path,
         text,
         empty,
         query,
         fields,
+        nests,
+        lookups,
         text_line,
         text_group,
         text_title: one_line(&table, "text_title"),
@@ -382,6 +409,10 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         shape,
         place: table.place(),
     };
+    let range = section.time_unit();
+    for query in section.nests.iter_mut().filter_map(|nest| nest.section.query.as_mut()) {
+        query.range = range.clone();
+    }
     table.reserved(RESERVED_IN_SECTION);
     table.finish();
     Some(section)
@@ -484,7 +515,44 @@ fn to_json(value: &Spanned<DeValue<'_>>) -> Result<serde_json::Value, usize> {
 fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
     let source = table.required("source", "name one of the [source.NAME] tables");
     let sql = table.required("query", "write the select that reads one person's rows, with :subject for the person");
+    let (owner, owner_is) = read_owner(table);
+    let grouped = matches!(shape, Shape::Groups(_) | Shape::Map(_));
+    let key_is_text = table.get("key").is_some_and(|value| value.get_ref().is_str());
+    let key = if grouped && key_is_text && !table.has("group") { None } else { table.texts("key") };
+    let time = table.word("time").map(|at| at.value);
+    let (time_from, time_as) = (time_from(table), time_format(table, "time_as").map(|(_, format)| format));
+    if time.is_none() {
+        for key in ["time_from", "time_as"] {
+            if table.has(key) {
+                table.fault(key, format!("`{key}` is given, but no `time`"), "name the column of `time`, or take it out");
+            }
+        }
+    }
+    if time_as.is_some() && time_from.is_some_and(|from| from != TimeFrom::Text) {
+        table.fault("time_as", "`time_as` is only for times that are texts", "take it out, or write time_from = \"text\"");
+    }
+    let hidden = table.texts("hidden").unwrap_or_default();
+    let sql = sql?;
+    rules::query(table, &sql, time.as_deref());
+    Some(Query {
+        source: source.map(|at| at.value).unwrap_or_default(),
+        sql: sql.value,
+        owner,
+        owner_is,
+        key: key.unwrap_or_default().into_iter().map(|at| at.value).collect(),
+        time,
+        time_from,
+        time_as,
+        hidden: hidden.into_iter().map(|at| at.value).collect(),
+        range: None,
+        paired: Vec::new(),
+    })
+}
+
+/// Whose rows these are, and the key that says so where it is not the subject.
+pub(super) fn read_owner(table: &Table<'_, '_, '_>) -> (Owner, Option<String>) {
     let reason = table.word("owner_reason").or_else(|| table.word("reason"));
+    let owner_is = table.word("owner_is");
     let owner = match table.word("owner") {
         Some(owner) if owner.value == "unchecked" => match &reason {
             Some(reason) => Owner::Unchecked(reason.value.clone()),
@@ -518,21 +586,19 @@ fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
             Owner::Unchecked(String::new())
         }
     };
-    let grouped = matches!(shape, Shape::Groups(_) | Shape::Map(_));
-    let key_is_text = table.get("key").is_some_and(|value| value.get_ref().is_str());
-    let key = if grouped && key_is_text && !table.has("group") { None } else { table.texts("key") };
-    let time = table.word("time").map(|at| at.value);
-    let hidden = table.texts("hidden").unwrap_or_default();
-    let sql = sql?;
-    rules::query(table, &sql, time.as_deref());
-    Some(Query {
-        source: source.map(|at| at.value).unwrap_or_default(),
-        sql: sql.value,
-        owner,
-        key: key.unwrap_or_default().into_iter().map(|at| at.value).collect(),
-        time,
-        hidden: hidden.into_iter().map(|at| at.value).collect(),
-    })
+    if let (Some(_), Owner::Unchecked(_)) = (&owner_is, &owner) {
+        table.fault(
+            "owner_is",
+            "`owner_is` is given, but no column of the owner",
+            "name the owner's column, or take `owner_is` out",
+        );
+    }
+    (owner, owner_is.map(|at| at.value))
+}
+
+/// How the compared column of `time` stores its times.
+pub(super) fn time_from(table: &Table<'_, '_, '_>) -> Option<TimeFrom> {
+    table.choice("time_from", TIME_FROM)
 }
 
 fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<String>) -> bool {

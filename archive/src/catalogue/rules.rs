@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::file::{At, Table};
+use super::joined::Asks;
 use super::sql::{Bind, Dialect, scan};
-use super::{Catalogue, Fault, Owner, Part, Place, Section, Shape};
+use super::{Catalogue, Fault, Owner, Part, Place, Query, Section, Shape};
 
 /// The cheap look at a query; the engine's own is `Sources::check`.
 pub(super) fn query(table: &Table<'_, '_, '_>, sql: &At<String>, time: Option<&str>) {
@@ -27,8 +28,8 @@ pub(super) fn query(table: &Table<'_, '_, '_>, sql: &At<String>, time: Option<&s
     }
 }
 
-struct Rules<'c> {
-    catalogue: &'c Catalogue,
+pub(super) struct Rules<'c> {
+    pub(super) catalogue: &'c Catalogue,
     faults: &'c RefCell<Vec<Fault>>,
 }
 
@@ -36,6 +37,7 @@ pub(super) fn check(catalogue: &Catalogue, faults: &RefCell<Vec<Fault>>) {
     let rules = Rules { catalogue, faults };
     rules.sources();
     rules.categories();
+    rules.keys();
     for section in &catalogue.sections {
         rules.section(section);
     }
@@ -44,9 +46,15 @@ pub(super) fn check(catalogue: &Catalogue, faults: &RefCell<Vec<Fault>>) {
 }
 
 impl Rules<'_> {
-    fn fault(&self, place: &Place, what: impl Into<String>, cure: impl Into<String>) {
+    pub(super) fn fault(&self, place: &Place, what: impl Into<String>, cure: impl Into<String>) {
         let line = (place.line > 0).then_some(place.line);
-        self.faults.borrow_mut().push(Fault { file: place.file.to_string(), line, what: what.into(), cure: cure.into() });
+        self.faults.borrow_mut().push(Fault {
+            file: place.file.to_string(),
+            line,
+            what: what.into(),
+            cure: cure.into(),
+            warning: false,
+        });
     }
 
     fn sources(&self) {
@@ -107,17 +115,8 @@ impl Rules<'_> {
             }
         }
         let Some(query) = &section.query else { return };
-        let source = self.catalogue.source(&query.source);
-        if source.is_none() && !query.source.is_empty() {
-            self.fault(
-                &section.place,
-                format!("the section reads from a source `{}` that is not declared", query.source),
-                format!("declare [source.{}]", query.source),
-            );
-        }
-        if let Some(source) = source {
-            self.sql(section, &query.sql, source.kind.dialect());
-        }
+        self.source(section, query, Asks::Person);
+        self.joined(section);
         if let Owner::Column(owner) = &query.owner
             && section.group_column() == Some(owner)
         {
@@ -140,7 +139,26 @@ impl Rules<'_> {
         self.catalogue.categories.iter().map(|category| category.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    fn sql(&self, section: &Section, sql: &str, dialect: Dialect) {
+    /// Whether the query's source is there, and the query is one for it.
+    pub(super) fn source(&self, section: &Section, query: &Query, asks: Asks) {
+        let source = self.catalogue.source(&query.source);
+        if source.is_none() && !query.source.is_empty() {
+            self.fault(
+                &section.place,
+                format!("the section reads from a source `{}` that is not declared", query.source),
+                format!("declare [source.{}]", query.source),
+            );
+        }
+        if let Some(source) = source {
+            self.sql(section, &query.sql, source.kind.dialect(), asks);
+        }
+    }
+
+    fn sql(&self, section: &Section, sql: &str, dialect: Dialect, asks: Asks) {
+        if sql.is_empty() {
+            // Told already: the table has none.
+            return;
+        }
         let found = scan(sql, dialect);
         if found.open.is_some() {
             self.fault(&section.place, "the query has a literal, a quoted name or a comment that does not end", "close it");
@@ -160,13 +178,7 @@ impl Rules<'_> {
                 "use :subject, :since and :until; write a blank after a colon that is none",
             );
         }
-        if !found.binds.iter().any(|(_, bind)| *bind == Bind::Subject) {
-            self.fault(
-                &section.place,
-                "the query has no :subject, so it reads everybody's rows",
-                "compare a column with :subject: where user_id = :subject",
-            );
-        }
+        self.binds(section, &found, asks);
     }
 
     fn templates(&self, section: &Section) {

@@ -10,20 +10,22 @@ pub(crate) enum Dialect {
 }
 
 /// What may be bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bind {
     Subject,
     Since,
     Until,
+    /// A further key of the person, or one of a batch, by its name.
+    Key(Box<str>),
 }
 
 impl Bind {
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Self {
         match name {
-            "subject" => Some(Self::Subject),
-            "since" => Some(Self::Since),
-            "until" => Some(Self::Until),
-            _ => None,
+            "subject" => Self::Subject,
+            "since" => Self::Since,
+            "until" => Self::Until,
+            key => Self::Key(key.into()),
         }
     }
 }
@@ -31,9 +33,9 @@ impl Bind {
 /// What a query holds, lexically.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
-    /// The binds we give, where they stand, in order.
+    /// The binds, where they stand, in order. Whether there is such a key is not judged here.
     pub(crate) binds: Vec<(Range<usize>, Bind)>,
-    /// Parameters that we do not give: `:name` with an unknown name, `?`, `$1`, `@name`.
+    /// Parameters that we never give: `?`, `$1`, `@name`.
     pub(crate) strangers: Vec<Range<usize>>,
     /// Where the statement ends: before its semicolon, or at the end of the text.
     pub(crate) end: usize,
@@ -102,10 +104,7 @@ pub(crate) fn scan(sql: &str, dialect: Dialect) -> Scan {
             b':' if next == Some(b':') => at += 2,
             b':' if next.is_some_and(is_word_start) => {
                 at = word_end(bytes, at + 1);
-                match Bind::from_name(&sql[start + 1..at]) {
-                    Some(bind) => found.binds.push((start..at, bind)),
-                    None => found.strangers.push(start..at),
-                }
+                found.binds.push((start..at, Bind::named(&sql[start + 1..at])));
             }
             b';' => {
                 if !ended {
@@ -250,8 +249,8 @@ mod tests {
 
     #[test]
     fn strangers_and_open_quotes_are_seen() {
-        assert_eq!(scan("select :who, ?1, @x, $y", Dialect::Sqlite).strangers.len(), 4);
-        assert_eq!(scan("select :who, $1, j ? 'k', a @> b", Dialect::Postgres).strangers.len(), 2);
+        assert_eq!(scan("select :who, ?1, @x, $y", Dialect::Sqlite).strangers.len(), 3);
+        assert_eq!(scan("select :who, $1, j ? 'k', a @> b", Dialect::Postgres).strangers.len(), 1);
         assert_eq!(scan("select 'abc", Dialect::Sqlite).open, Some(7));
         assert_eq!(scan("select /* abc", Dialect::Postgres).open, Some(7));
         assert_eq!(scan("select $a$ abc", Dialect::Postgres).open, Some(7));

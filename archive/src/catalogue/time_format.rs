@@ -41,7 +41,7 @@ impl Stamp {
         Some(Self::from_timestamp(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
     }
 
-    fn from_timestamp(timestamp: jiff::Timestamp) -> Self {
+    pub(crate) fn from_timestamp(timestamp: jiff::Timestamp) -> Self {
         let (mut seconds, mut nano) = (timestamp.as_second(), timestamp.subsec_nanosecond());
         if nano < 0 {
             seconds -= 1;
@@ -148,6 +148,21 @@ impl TimeFormat {
     /// `%Y-%m-%d`
     pub(crate) fn date() -> Self {
         Self(Inner::Date(String::new()))
+    }
+
+    /// Whether a fraction of a second can be put behind what it writes.
+    pub(crate) fn ends_in_seconds(&self) -> bool {
+        match &self.0 {
+            Inner::DateTime(suffix) => suffix.is_empty(),
+            Inner::Date(_) => false,
+            Inner::Custom(format) => format.ends_with("%S") || format.ends_with("%T"),
+        }
+    }
+
+    /// Whether it writes fractions of a second itself.
+    pub(crate) fn has_fraction(&self) -> bool {
+        let fraction = |rest: &str| rest.trim_start_matches(['.', '3', '6', '9']).starts_with(['f', 'N']);
+        matches!(&self.0, Inner::Custom(format) if format.split('%').skip(1).any(fraction))
     }
 
     /// Whether what it writes needs no escaping.

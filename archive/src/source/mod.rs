@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::catalogue::{Address, Catalogue, Engine, Fault, Owner, Place, Section, SourceSpec};
 use crate::subject::{Subject, SubjectType};
-use crate::write::{Failure, Rows};
+use crate::write::{Binds, Failure, Rows};
 
 /// One value of a row, borrowed from the driver.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,18 +50,29 @@ pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The engine around it keeps to `max_concurrent`, watches the clock and the cancellation token, and drops what it waits for
 /// when either says so: a source must then stop its work by itself, soon.
 pub(crate) trait Source: Send + Sync {
-    /// Connects, prepares the query of every section, and tells what does not fit.
-    fn check<'a>(&'a self, sections: Vec<&'a Section>, subject: SubjectType) -> Later<'a, Vec<Fault>>;
+    /// Connects, prepares the query of every section, and tells what does not fit, as far as it can be told with values like these examples.
+    fn check<'a>(&'a self, sections: Vec<&'a Section>, examples: &'a [Binds]) -> Later<'a, Vec<Fault>>;
 
     /// Takes a connection for one request and, with `snapshot = "request"`, begins its snapshot. The permit is held as long
     /// as the connection is in use, also by work that nobody waits for any more.
     fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>>;
+
+    /// Takes as many connections as `width` says, whose readings all see one and the same state of the data until they end. The permit
+    /// counts for all of them. The catalogue asks this only of kinds that can (`Engine::reads_together`).
+    fn begin_together<'a>(
+        &'a self,
+        permit: Arc<OwnedSemaphorePermit>,
+        width: usize,
+    ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+        let _ = permit;
+        Box::pin(async move { Err(Failure::Query(format!("this kind of source cannot read {width} queries at once"))) })
+    }
 }
 
 /// One request's turn at a source.
 pub(crate) trait Reading: Send {
     /// Runs a section's query for one person, and hands every row to `rows`.
-    fn read<'a>(&'a mut self, section: &'a Section, subject: &'a Arc<Subject>, rows: Rows) -> Later<'a, Result<Rows, Failure>>;
+    fn read<'a>(&'a mut self, section: &'a Section, binds: &'a Arc<Binds>, rows: Rows) -> Later<'a, Result<Rows, Failure>>;
 
     /// Ends the snapshot and gives the connection back. A reading that is dropped instead closes its connection.
     fn end(self: Box<Self>) -> Later<'static, ()>;
@@ -76,6 +87,15 @@ pub(crate) struct Opened {
     pub(crate) spec: SourceSpec,
     pub(crate) source: Box<dyn Source>,
     pub(crate) permits: Arc<Semaphore>,
+}
+
+/// What a look at the sources has found.
+#[derive(Clone, Debug, Default)]
+pub struct Examined {
+    /// What must be repaired.
+    pub faults: Vec<Fault>,
+    /// What serves and should be looked at.
+    pub warnings: Vec<Fault>,
 }
 
 /// A source that cannot even be tried.
@@ -103,7 +123,7 @@ impl Sources {
                     text.trim().to_owned()
                 }
             };
-            let sections = catalogue.sections().len();
+            let sections = catalogue.queries().count();
             let source: Box<dyn Source> = match spec.kind {
                 Engine::Sqlite => Box::new(sqlite::SqliteSource::new(spec, &url, base_dir, sections).map_err(fail)?),
                 Engine::Postgres => Box::new(postgres::PostgresSource::new(spec, &url, sections).map_err(fail)?),
@@ -117,7 +137,13 @@ impl Sources {
     /// Connects to every source and prepares every query: names the tables and columns that are missing, and the sections
     /// whose owner is not checked. A fault is something to repair; an empty list is a catalogue that serves.
     pub async fn check(&self, catalogue: &Catalogue) -> Vec<Fault> {
+        self.examine(catalogue).await.faults
+    }
+
+    /// As [`Self::check`], and tells also what serves and should be looked at: columns that a section with declared fields does not declare.
+    pub async fn examine(&self, catalogue: &Catalogue) -> Examined {
         let mut faults = Vec::new();
+        let examples = examples(catalogue);
         for spec in catalogue.sources() {
             let Some(opened) = self.by_name.get(&spec.name) else {
                 faults.push(fault_at(
@@ -127,22 +153,20 @@ impl Sources {
                 ));
                 continue;
             };
-            let sections: Vec<&Section> = catalogue
-                .sections()
-                .iter()
-                .filter(|section| section.query.as_ref().is_some_and(|query| query.source == spec.name))
-                .collect();
-            faults.extend(opened.source.check(sections, catalogue.subject).await);
+            let sections: Vec<&Section> = catalogue.queries().filter(|section| section.source_name() == spec.name).collect();
+            faults.extend(opened.source.check(sections, &examples).await);
         }
-        faults
+        let (warnings, faults) = faults.into_iter().partition(|fault| fault.warning);
+        Examined { faults, warnings }
     }
 
     /// The sections whose rows carry no owner to compare, with the reason that the catalogue gives.
     pub fn unchecked(catalogue: &Catalogue) -> Vec<(&Section, &str)> {
         catalogue
-            .sections()
-            .iter()
+            .queries()
             .filter_map(|section| match &section.query.as_ref()?.owner {
+                // A key without an owner needs none where the rows that it finds have one.
+                Owner::Unchecked(reason) if reason.is_empty() => None,
                 Owner::Unchecked(reason) => Some((section, reason.as_str())),
                 Owner::Column(_) => None,
             })
@@ -154,18 +178,47 @@ impl Sources {
     }
 }
 
+/// What a request may bind, with a range and without.
+fn examples(catalogue: &Catalogue) -> Vec<Binds> {
+    let example = |kind| {
+        Subject::parse(
+            kind,
+            match kind {
+                SubjectType::Integer => "1",
+                SubjectType::Text => "a",
+                SubjectType::Uuid => "00000000-0000-0000-0000-000000000000",
+            },
+        )
+    };
+    let moment = jiff::Timestamp::from_second(1_700_000_000).ok();
+    let Some(subject) = example(catalogue.subject) else { return Vec::new() };
+    let whole = catalogue.keys().iter().fold(Binds::new(subject, None, None), |binds, key| match example(key.kind) {
+        Some(value) => binds.with(&key.name, value),
+        None => binds,
+    });
+    let ranged = whole.clone().between(moment, moment);
+    vec![whole, ranged]
+}
+
 pub(crate) fn fault_at(place: &Place, what: impl Into<String>, cure: impl Into<String>) -> Fault {
-    Fault { file: place.file.to_string(), line: (place.line > 0).then_some(place.line), what: what.into(), cure: cure.into() }
+    Fault {
+        file: place.file.to_string(),
+        line: (place.line > 0).then_some(place.line),
+        what: what.into(),
+        cure: cure.into(),
+        warning: false,
+    }
 }
 
 /// What a query's columns lack, as faults of the section.
 pub(crate) fn column_faults(section: &Section, columns: &[&str]) -> Vec<Fault> {
-    crate::write::column_problems(section, columns)
-        .into_iter()
-        .map(|what| {
-            fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the section")
-        })
-        .collect()
+    let told = |what: String, cure: &str| fault_at(&section.place, format!("section \"{}\": {what}", section.name()), cure);
+    let problems = crate::write::column_problems(section, columns);
+    let undeclared = section.undeclared(columns).into_iter().map(|column| Fault {
+        warning: true,
+        ..told(format!("the column `{column}` is not declared"), "declare it in its fields, hide it, or do not select it")
+    });
+    problems.into_iter().map(|what| told(what, "correct the query or the section")).chain(undeclared).collect()
 }
 
 /// Gives the cells of the last row back as room for the next: the allocation is kept, the borrow is not.

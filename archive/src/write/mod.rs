@@ -3,37 +3,47 @@
 //! Two sides work at once: the sources read and render (`rows`, `json`, `text`), one thread deflates and writes (`container`).
 //! Between them goes a short channel of buffers (`out`), so memory is flat whatever the person's size.
 
+mod binds;
 mod container;
 mod error;
+mod intake;
+mod join;
 pub(crate) mod json;
+mod keys;
+mod lookup;
 mod out;
 mod plan;
 mod rows;
+mod rules;
 mod text;
+mod turns;
 pub(crate) mod value;
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::future::Future;
 use std::io::Seek;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::DataFormat;
 
 use self::container::{ContainerError, Form};
+use self::join::Reader;
+use self::keys::Keys;
 use self::out::{Message, Out, Spare, UNDER_WAY};
 use self::plan::Step;
-use crate::catalogue::{Catalogue, Query, Section, Shape, Snapshot};
-use crate::source::{Opened, Reading, Sources};
+use self::rows::Render;
+use self::rules::Guise;
+use self::turns::Turns;
+use crate::catalogue::{Catalogue, Section, Shape};
+use crate::source::Sources;
 use crate::subject::Subject;
 
+pub(crate) use self::binds::{Binds, Edge, edge, nanos_per_unit, whole_days, whole_units};
 pub use self::error::{ExportError, Failure};
-pub(crate) use self::rows::{Flow, Rows};
+pub(crate) use self::intake::{Flow, Rows};
+pub use self::rules::{Identity, Ruled};
 
 /// What is to be made.
 #[derive(Clone, Debug)]
@@ -46,6 +56,12 @@ pub struct Order {
     pub format: DataFormat,
     /// The time of the members: handed in, so that the same order gives the same bytes.
     pub at: jiff::Timestamp,
+    /// The first moment that is asked for, where a section has times.
+    pub since: Option<jiff::Timestamp>,
+    /// The first moment that is not.
+    pub until: Option<jiff::Timestamp>,
+    /// What stands for the person and for others.
+    pub identity: Identity,
     /// How hard to compress: 0 stores, 1 to 9 deflate. 3 is the measured optimum for such archives.
     pub level: u32,
 }
@@ -85,6 +101,12 @@ pub struct SectionSummary {
     pub bytes: u64,
     /// Texts in it that were not UTF-8, and had U+FFFD put in their broken places.
     pub repaired: u64,
+    /// The rows within its rows, by the field that holds them.
+    pub nested: Vec<(String, u64)>,
+    /// The fields that were not written as they are.
+    pub ruled: Vec<Ruled>,
+    /// Whether a range was asked for and the section has no times, so that it is whole.
+    pub whole: bool,
 }
 
 /// Makes an archive in `file`, which must be empty and able to seek. On an error the file holds nothing of use. When the returned
@@ -119,7 +141,10 @@ pub async fn write_with(
     }
     let mut export = Export {
         steps: plan::steps(&catalogue, &order.categories, order.format),
-        subject: Arc::new(subject),
+        binds: Binds::new(subject.clone(), order.since, order.until),
+        subject,
+        identity: order.identity,
+        keys: Keys::default(),
         as_text: order.format == DataFormat::Text,
         catalogue,
         sources,
@@ -145,7 +170,11 @@ struct Export<'s> {
     catalogue: Arc<Catalogue>,
     sources: &'s Sources,
     steps: Vec<Step>,
-    subject: Arc<Subject>,
+    subject: Subject,
+    /// The person and the range.
+    binds: Binds,
+    keys: Keys,
+    identity: Identity,
     as_text: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
@@ -184,7 +213,12 @@ impl Export<'_> {
             .collect();
         self.progress.sections_total.store(sections.len() as u64, Ordering::Relaxed);
         self.progress.sections_done.store(0, Ordering::Relaxed);
-        let mut turns = self.take_turns(&sections).await?;
+        let keys = keys::needed(&self.catalogue, &sections);
+        let read: Vec<&Section> = keys.iter().map(|key| &key.section).chain(sections.iter().copied()).collect();
+        let mut turns = Turns::take(&self.catalogue, self.sources, &read, &self.cancel).await?;
+        self.keys = Keys::find(&keys, &self.subject, &mut turns, &self.cancel).await?;
+        let own = std::iter::once(&self.subject).chain(self.keys.all()).cloned().collect();
+        let guise = Arc::new(Guise::new(self.identity.clone(), own));
         let mut done = Vec::with_capacity(sections.len());
         let catalogue = self.catalogue.clone();
         for step in &self.steps {
@@ -213,9 +247,9 @@ impl Export<'_> {
                     }
                 }
                 Step::Rows(index) => {
-                    let section = &catalogue.sections()[*index];
-                    let rows = Rows::new(out, catalogue.clone(), *index, self.subject.clone(), self.as_text);
-                    let (back, summary) = self.section(section, &mut turns, rows).await?;
+                    let section = Arc::new(catalogue.sections()[*index].clone());
+                    let render = Render::new(out, section.clone(), guise.clone(), self.as_text);
+                    let (back, summary) = self.section(&section, &mut turns, render).await?;
                     out = back;
                     if summary.repaired > 0 {
                         tracing::warn!(
@@ -238,117 +272,44 @@ impl Export<'_> {
         Ok((done, total))
     }
 
-    /// Waits for a turn at every source that is needed, in one order for all requests: two that each hold what the other
-    /// waits for would wait for ever.
-    async fn take_turns(&self, sections: &[&Section]) -> Result<HashMap<String, Turn<'_>>, ExportError> {
-        let mut turns = HashMap::new();
-        for spec in self.catalogue.sources() {
-            let uses = sections.iter().filter(|section| source_of(section) == Some(spec.name.as_str())).count();
-            if uses == 0 {
-                continue;
-            }
-            let Some(opened) = self.sources.get(&spec.name) else {
-                return Err(failed(
-                    sections.iter().find(|section| source_of(section) == Some(&spec.name)),
-                    Failure::Down("it was not opened".to_owned()),
-                ));
-            };
-            let permit = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
-                permit = opened.permits.clone().acquire_owned() => permit.map_err(|_| ExportError::Cancelled)?,
-            };
-            turns.insert(spec.name.clone(), Turn { opened, permit: Some(permit), reading: None, snapshot: None, uses });
-        }
-        Ok(turns)
-    }
-
     async fn section(
         &self,
-        section: &Section,
-        turns: &mut HashMap<String, Turn<'_>>,
-        rows: Rows,
+        section: &Arc<Section>,
+        turns: &mut Turns<'_>,
+        render: Render,
     ) -> Result<(Out, SectionSummary), ExportError> {
-        let failed = |failure| failed(Some(&section), failure);
-        let turn = source_of(section)
-            .and_then(|name| turns.get_mut(name))
-            .ok_or_else(|| failed(Failure::Down("it is not declared".to_owned())))?;
-        let rows = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
-            result = turn.read(section, &self.subject, rows) => result.map_err(failed)?,
+        let ranged = self.binds.has_range();
+        let whole = section.query.as_ref().is_some_and(|query| query.time.is_none());
+        // What has no times is whole, also what is nested in it.
+        let binds = if whole { self.binds.clone().between(None, None) } else { self.binds.clone() };
+        let runs = self.keys.runs(&self.catalogue, section, &binds);
+        let nested: Vec<_> = section
+            .nests
+            .iter()
+            // Where there are no rows, there are none within them.
+            .map(|nest| if runs.is_empty() { Vec::new() } else { self.keys.runs(&self.catalogue, &nest.section, &binds) })
+            .collect();
+        let mut lent = turns.lend(section).await?;
+        let reader = Reader { person: &self.subject, cancel: &self.cancel, runs: &runs, nested: &nested };
+        let render = if section.nests.is_empty() && section.lookups.is_empty() {
+            reader.plain(section, &mut lent, render).await?
+        } else {
+            reader.joined(section, &mut lent, render).await?
         };
-        turn.uses -= 1;
-        if turn.uses == 0
-            && let Some(reading) = turn.reading.take()
-        {
-            reading.end().await;
-        }
-        Ok(rows.finish())
+        turns.take_back(lent).await;
+        let (out, summary) = render.finish();
+        Ok((out, SectionSummary { whole: ranged && whole, ..summary }))
     }
 }
 
-fn source_of(section: &Section) -> Option<&str> {
-    section.query.as_ref().map(|query: &Query| query.source.as_str())
-}
-
-fn failed(section: Option<&&Section>, failure: Failure) -> ExportError {
+fn failed(section: &Section, failure: Failure) -> ExportError {
     match failure {
         Failure::Stopped => ExportError::Cancelled,
-        failure => ExportError::Section {
-            source_name: section.and_then(|section| source_of(section)).unwrap_or_default().to_owned(),
-            section: section.map(|section| section.name()).unwrap_or_default(),
-            failure,
-        },
-    }
-}
-
-/// One request's turn at one source.
-struct Turn<'s> {
-    opened: &'s Opened,
-    permit: Option<OwnedSemaphorePermit>,
-    reading: Option<Box<dyn Reading>>,
-    /// When the snapshot has been held long enough.
-    snapshot: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// Sections still to be read from it.
-    uses: usize,
-}
-
-impl Turn<'_> {
-    async fn read(&mut self, section: &Section, subject: &Arc<Subject>, rows: Rows) -> Result<Rows, Failure> {
-        let spec = &self.opened.spec;
-        if self.reading.is_none() {
-            let permit = self.permit.take().ok_or(Failure::Stopped)?;
-            // A little longer than the source's own limit, whose words say more.
-            let limit = spec.connect_timeout + Duration::from_secs(1);
-            let begun = within(limit, "connect_timeout", self.opened.source.begin(permit)).await?;
-            self.reading = Some(begun);
-            if spec.snapshot == Snapshot::Request {
-                self.snapshot = Some(Box::pin(tokio::time::sleep(spec.max_snapshot)));
-            }
-        }
-        let Some(reading) = self.reading.as_mut() else { return Err(Failure::Stopped) };
-        let read = within(spec.statement_timeout, "statement_timeout", reading.read(section, subject, rows));
-        match &mut self.snapshot {
-            None => read.await,
-            // The deadline first: a source that always has a row would leave it no share of the task's time.
-            Some(deadline) => tokio::select! {
-                biased;
-                () = deadline.as_mut() => Err(Failure::Timeout("max_snapshot")),
-                result = read => result,
-            },
-        }
-    }
-}
-
-async fn within<T>(limit: Duration, setting: &'static str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::Timeout(setting)),
+        failure => ExportError::Section { source_name: section.source_name().to_owned(), section: section.name(), failure },
     }
 }
 
 /// What a query's columns lack for a section.
 pub(crate) fn column_problems(section: &Section, columns: &[&str]) -> Vec<String> {
-    rows::Plan::new(section, columns).err().unwrap_or_default()
+    rows::Plan::new(section, columns, None).err().unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use archive::catalogue::{Catalogue, CatalogueError};
 use archive::source::Sources;
-use archive::write::{ExportError, Order, Progress, Summary};
+use archive::write::{ExportError, Identity, Order, Progress, Summary};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -192,6 +192,9 @@ pub(crate) fn order(category: &str, subject: &str, format: DataFormat) -> Order 
         categories: vec![category.to_owned()],
         format,
         at: "2026-03-01T12:00:00Z".parse().unwrap(),
+        since: None,
+        until: None,
+        identity: Identity::default(),
         level: 3,
     }
 }

@@ -24,6 +24,7 @@ mod orders;
 mod organisations;
 mod people;
 mod properties;
+mod pseudonyms;
 mod requests;
 mod store;
 mod support;

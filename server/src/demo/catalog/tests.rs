@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use archive::catalogue::{Catalogue, Sensitivity};
 use archive::source::Sources;
-use archive::write::{ExportError, Order};
+use archive::write::{ExportError, Identity, Order};
 use rusqlite::Connection;
 use serde_json::Value;
 use wire::DataFormat;
@@ -61,6 +61,9 @@ impl House {
             categories: categories.iter().map(|name| (*name).to_owned()).collect(),
             format,
             at: "2026-11-22T12:00:00Z".parse().unwrap(),
+            since: None,
+            until: None,
+            identity: Identity::default(),
             level: 1,
         };
         let copy = file.try_clone().unwrap();
