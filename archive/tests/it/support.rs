@@ -192,7 +192,7 @@ pub(crate) fn order(category: &str, subject: &str, format: DataFormat) -> Order 
         categories: vec![category.to_owned()],
         format,
         at: "2026-03-01T12:00:00Z".parse().unwrap(),
-        level: 3,
+        level: 1,
     }
 }
 
