@@ -1,7 +1,8 @@
 //! From a catalogue, a person and a list of categories to an archive.
 //!
-//! Two sides work at once: the sources read and render (`rows`, `json`, `text`), one thread deflates and writes (`container`).
-//! Between them goes a short channel of buffers (`out`), so memory is flat whatever the person's size.
+//! Two sides work at once: the sources read and render (`rows`, `json`, `text`), one thread compresses and writes (`container`), others help it
+//! while there are cores for them (`pieces`). Between them goes a short channel of buffers (`out`), so memory is flat whatever the
+//! person's size.
 
 mod binds;
 mod container;
@@ -12,15 +13,16 @@ pub(crate) mod json;
 mod keys;
 mod lookup;
 mod out;
+mod pieces;
 mod plan;
 mod rows;
 mod rules;
 mod text;
 mod turns;
 pub(crate) mod value;
+mod zip;
 
 use std::fs::File;
-use std::io::Seek;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,6 +34,7 @@ use self::container::{ContainerError, Form};
 use self::join::Reader;
 use self::keys::Keys;
 use self::out::{Message, Out, Spare, UNDER_WAY};
+use self::pieces::Helpers;
 use self::plan::Step;
 use self::rows::Render;
 use self::rules::Guise;
@@ -62,7 +65,7 @@ pub struct Order {
     pub until: Option<jiff::Timestamp>,
     /// What stands for the person and for others.
     pub identity: Identity,
-    /// How hard to compress: 0 stores, 1 to 9 deflate. 3 is the measured optimum for such archives.
+    /// How hard to compress: 0 stores, 1 is our own encoder, the fastest, and 2 to 9 are zlib's levels.
     pub level: u32,
 }
 
@@ -84,10 +87,23 @@ pub struct Progress {
 pub struct Summary {
     /// Each section that was read, in the order of the archive.
     pub sections: Vec<SectionSummary>,
-    /// Members of the ZIP.
-    pub members: u64,
+    /// The members of the ZIP, in order.
+    pub files: Vec<FileSummary>,
     /// Bytes before compression, of all members.
     pub json_bytes: u64,
+}
+
+/// A member of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSummary {
+    /// Its name.
+    pub name: String,
+    /// Its bytes before compression.
+    pub bytes: u64,
+    /// Its bytes in the archive.
+    pub packed: u64,
+    /// The CRC-32 of what it holds.
+    pub crc: u32,
 }
 
 /// What was made of a section.
@@ -128,7 +144,7 @@ pub async fn write_with(
     catalogue: Arc<Catalogue>,
     sources: &Sources,
     order: Order,
-    mut file: File,
+    file: File,
     progress: Arc<Progress>,
     cancel: CancellationToken,
     small: u64,
@@ -151,19 +167,7 @@ pub async fn write_with(
         progress,
         cancel,
     };
-    let mut form = Form { at: order.at, level: order.level, large: false, small };
-    match export.attempt(&file, form).await? {
-        Some(summary) => return Ok(summary),
-        None => tracing::info!("a member has more than 4 GiB: the archive is written anew with ZIP64 headers"),
-    }
-    form.large = true;
-    file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
-    export.progress.rows.store(0, Ordering::Relaxed);
-    export.progress.bytes.store(0, Ordering::Relaxed);
-    match export.attempt(&file, form).await? {
-        Some(summary) => Ok(summary),
-        None => Err(ExportError::Io(std::io::Error::other("a member is too large for ZIP64"))),
-    }
+    export.make(file, Form { at: order.at, level: order.level, small, helpers: Helpers::of_process() }).await
 }
 
 struct Export<'s> {
@@ -181,9 +185,7 @@ struct Export<'s> {
 }
 
 impl Export<'_> {
-    /// Writes the archive; none if a member needs large headers.
-    async fn attempt(&mut self, file: &File, form: Form) -> Result<Option<Summary>, ExportError> {
-        let file = file.try_clone().map_err(ExportError::from_io)?;
+    async fn make(&mut self, file: File, form: Form) -> Result<Summary, ExportError> {
         let spare = Spare::default();
         let (to, from) = mpsc::channel(UNDER_WAY);
         let out = Out::new(to, spare.clone(), self.progress.clone());
@@ -192,8 +194,7 @@ impl Export<'_> {
         // The channel is closed now, so the writer ends too.
         let written = writer.await.map_err(|error| ExportError::Io(std::io::Error::other(error)))?;
         match (rendered, written) {
-            (Ok((sections, json_bytes)), Ok(members)) => Ok(Some(Summary { sections, members, json_bytes })),
-            (_, Err(ContainerError::TooLarge)) => Ok(None),
+            (Ok((sections, json_bytes)), Ok(files)) => Ok(Summary { sections, files, json_bytes }),
             (_, Err(ContainerError::Io(error))) => Err(ExportError::from_io(error)),
             (Err(error), _) => Err(error),
             (Ok(_), Err(ContainerError::Abandoned)) => {
@@ -225,7 +226,7 @@ impl Export<'_> {
             match step {
                 Step::Member(name) => {
                     out.flush().await.map_err(|_| ExportError::Cancelled)?;
-                    out.send(Message::Member(name.clone())).await.map_err(|_| ExportError::Cancelled)?;
+                    out.send(Message::Member { name: name.clone(), stored: false }).await.map_err(|_| ExportError::Cancelled)?;
                     out.blocks = false;
                 }
                 Step::Bytes(bytes) => out.buffer.extend_from_slice(bytes),

@@ -17,7 +17,12 @@ pub(super) const UNDER_WAY: usize = 4;
 #[derive(Debug)]
 pub(super) enum Message {
     /// A member begins.
-    Member(String),
+    Member {
+        /// Its name.
+        name: String,
+        /// Whether it is stored as it is, because it is compressed already.
+        stored: bool,
+    },
     /// More of it.
     Bytes(Vec<u8>),
     /// That was all. A channel that closes without this is an export that was given up.

@@ -195,7 +195,7 @@ pub(crate) fn order(category: &str, subject: &str, format: DataFormat) -> Order 
         since: None,
         until: None,
         identity: Identity::default(),
-        level: 3,
+        level: 1,
     }
 }
 
