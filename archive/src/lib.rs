@@ -3,6 +3,7 @@
 //! This crate knows no HTTP and no metadata store. It is given a catalogue, a subject and a file, and fills the file.
 
 pub mod catalogue;
+pub mod discover;
 pub mod read;
 pub mod source;
 mod subject;

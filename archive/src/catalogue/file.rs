@@ -161,6 +161,17 @@ impl<'t, 'i, 'f> Table<'t, 'i, 'f> {
         }
     }
 
+    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                self.wrong_type(key, value, "true or false, without quotes");
+                None
+            }
+        }
+    }
+
     pub(super) fn texts(&self, key: &'static str) -> Option<Vec<At<String>>> {
         let value = self.get(key)?;
         let DeValue::Array(items) = value.get_ref() else {

@@ -1,5 +1,6 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
+mod excuse;
 mod fields;
 mod file;
 mod parse;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use excuse::{Excuse, PersonTable};
 pub use time_format::TimeFormat;
 pub(crate) use time_format::{DayCache, Stamp};
 
@@ -39,6 +41,7 @@ pub struct Catalogue {
     sources: Vec<SourceSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
+    excuses: Vec<Excuse>,
 }
 
 impl Catalogue {
@@ -133,6 +136,8 @@ pub struct SourceSpec {
     pub statement_timeout: Duration,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
+    /// Where its people are, if the catalogue says so.
+    pub person: Option<PersonTable>,
     /// Where it was declared.
     pub place: Place,
 }
@@ -274,6 +279,8 @@ pub struct Section {
     pub text_title: Option<String>,
     /// What the file says when there is no data.
     pub text_empty: Option<String>,
+    /// Whether one record may be of several people.
+    pub shared: bool,
     /// Where it was declared.
     pub place: Place,
 }

@@ -9,6 +9,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fields::{one_line, read_fields, template};
+use super::excuse::{self, Excuse};
 use super::file::{At, File, Table};
 use super::{
     Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Included, Owner, Query, Section, Sensitivity, Shape,
@@ -45,6 +46,7 @@ struct Draft {
     sources: Vec<SourceSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
+    excuses: Vec<Excuse>,
 }
 
 impl Draft {
@@ -66,6 +68,7 @@ impl Draft {
             sources: self.sources,
             categories: self.categories,
             sections: self.sections,
+            excuses: self.excuses,
         }
     }
 
@@ -141,6 +144,9 @@ impl Draft {
         }
         for section in table.tables("section", "[[section]]") {
             self.sections.extend(read_section(section));
+        }
+        for excuse in table.tables("excuse", "[[excuse]]") {
+            self.excuses.extend(excuse::read_excuse(excuse));
         }
     }
 }
@@ -219,6 +225,7 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         max_concurrent: table.integer("max_concurrent", 1..=1_000).unwrap_or(4) as usize,
         statement_timeout: duration(&table, "statement_timeout").unwrap_or(Duration::from_secs(60)),
         connect_timeout: duration(&table, "connect_timeout").unwrap_or(Duration::from_secs(10)),
+        person: excuse::read_person(&table),
         place: table.place(),
         name,
     };
@@ -379,6 +386,7 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         text_group,
         text_title: one_line(&table, "text_title"),
         text_empty: one_line(&table, "text_empty"),
+        shared: excuse::read_shared(&table, constant),
         shape,
         place: table.place(),
     };

@@ -28,10 +28,11 @@ impl Catalogue {
             max_concurrent: 1,
             statement_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            person: None,
             place,
         };
         let sections = self.sections.iter().map(Section::synthetic).collect();
-        Catalogue { sources: vec![source], sections, ..self.clone() }
+        Catalogue { sources: vec![source], sections, excuses: Vec::new(), ..self.clone() }
     }
 }
 
