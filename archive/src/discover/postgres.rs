@@ -27,7 +27,7 @@ const TABLES: &str = "
       and not c.relispartition
       and not exists (select 1 from pg_inherits i where i.inhrelid = c.oid)
       and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-    order by n.nspname, c.relname";
+    order by n.nspname <> 'public', n.nspname, c.relname";
 
 const COLUMNS: &str = "
     select a.attrelid::bigint as oid, a.attname::text as name, format_type(a.atttypid, a.atttypmod) as declared,

@@ -219,7 +219,7 @@ fn run(engine: Engine, cases: u32) {
 
 #[test]
 fn random_schemas_sqlite() {
-    run(Engine::Sqlite, 120);
+    run(Engine::Sqlite, 48);
 }
 
 #[test]
