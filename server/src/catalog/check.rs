@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{WhichCatalogue, counted, now};
 use crate::config::Config;
+use crate::out::say;
 use crate::state;
 
 #[derive(Debug, Args)]
@@ -66,7 +67,7 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let catalogue = match args.which.load() {
         Ok(catalogue) => catalogue,
         Err(fault) if args.json => {
-            println!("{}", json!({ "faults": 1, "warnings": 0, "findings": [{ "level": "fault", "what": fault.to_string() }] }));
+            say!("{}", json!({ "faults": 1, "warnings": 0, "findings": [{ "level": "fault", "what": fault.to_string() }] }));
             return Ok(ExitCode::FAILURE);
         }
         Err(fault) => return Err(fault),
@@ -98,12 +99,12 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let (faults, warnings) = (count(Level::Fault), count(Level::Warning));
     if args.json {
         let listed: Vec<_> = found.iter().map(as_json).collect();
-        println!("{}", json!({ "faults": faults, "warnings": warnings, "findings": listed }));
+        say!("{}", json!({ "faults": faults, "warnings": warnings, "findings": listed }));
     } else {
         for finding in &found {
-            tell(finding);
+            tell(finding)?;
         }
-        println!(
+        say!(
             "{}, {}, edition {}: {}",
             counted(catalogue.categories().len(), "category"),
             counted(catalogue.sections().len(), "section"),
@@ -161,7 +162,7 @@ fn as_json(finding: &Finding) -> serde_json::Value {
 }
 
 /// As `portward check` has it: the level, where, what, and what to do.
-fn tell(finding: &Finding) {
+fn tell(finding: &Finding) -> anyhow::Result<()> {
     let level = match finding.level {
         Level::Fault => "FAULT",
         Level::Warning => "warning",
@@ -172,5 +173,6 @@ fn tell(finding: &Finding) {
         Some(place) => format!("{}: ", place.file),
         None => String::new(),
     };
-    println!("{level:<8}{place}{}\n        {}", finding.what, finding.cure);
+    say!("{level:<8}{place}{}\n        {}", finding.what, finding.cure);
+    Ok(())
 }

@@ -9,6 +9,7 @@ use clap::Args;
 use url::Url;
 
 use super::{counted, now};
+use crate::out::say;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -51,7 +52,7 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         write_secret(file, url).with_context(|| format!("{} cannot be written", file.display()))?;
     }
     std::fs::write(out, &draft.text).with_context(|| format!("{} cannot be written", out.display()))?;
-    println!(
+    say!(
         "{}: {} in {}, {} excused.",
         out.display(),
         counted(draft.sections, "section"),
@@ -59,13 +60,13 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         counted(draft.excused, "table")
     );
     if let Some((file, _)) = secret {
-        println!("The address has a password: it is in {}, readable by you alone; keep it out of version control.", file.display());
+        say!("The address has a password: it is in {}, readable by you alone; keep it out of version control.", file.display());
     }
     if draft.unsure > 0 {
-        println!("It was unsure {}: look for `# unsure:`.", if draft.unsure == 1 { "once".to_owned() } else { format!("{} times", draft.unsure) });
+        say!("It was unsure {}: look for `# unsure:`.", if draft.unsure == 1 { "once".to_owned() } else { format!("{} times", draft.unsure) });
     }
     let which = if out.as_os_str() == "catalog.toml" { String::new() } else { format!(" --catalog {}", out.display()) };
-    println!("Next: portward catalog check{which}, then portward catalog preview{which} --person ID");
+    say!("Next: portward catalog check{which}, then portward catalog preview{which} --person ID");
     Ok(())
 }
 

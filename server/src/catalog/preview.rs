@@ -18,6 +18,7 @@ use wire::DataFormat;
 
 use super::{WhichCatalogue, counted, now};
 use crate::demo::thousands;
+use crate::out::say;
 
 /// So many of a section's rows are shown.
 const ROWS: usize = 3;
@@ -71,7 +72,7 @@ pub(super) async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
         let made = archive.as_ref().map(|(file, made)| {
             json!({ "file": file.display().to_string(), "members": made.members, "bytes": made.json_bytes, "size": size_of(file) })
         });
-        println!("{}", json!({ "edition": catalogue.edition, "sections": sections, "archive": made }));
+        say!("{}", json!({ "edition": catalogue.edition, "sections": sections, "archive": made }));
         return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let mut table = Table::new();
@@ -97,25 +98,25 @@ pub(super) async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
         }
     }
     table.add_row(["together".to_owned(), thousands(rows), thousands(bytes), thousands(millis)]);
-    println!("{table}");
+    say!("{table}");
     for section in &seen.sections {
         match &section.read {
             Ok(read) if read.rows == 0 => {}
             Ok(read) => {
-                println!("\n{}", section.name);
-                tell_first(read);
+                say!("\n{}", section.name);
+                tell_first(read)?;
             }
-            Err(why) => println!("\n{}\n  FAULT   {why}", section.name),
+            Err(why) => say!("\n{}\n  FAULT   {why}", section.name),
         }
     }
     if let Some((file, made)) = archive {
         let size = thousands(size_of(file));
-        println!("\n{}: {}, {size} bytes, of {} before compression", file.display(), counted(made.members as usize, "member"), thousands(made.json_bytes));
+        say!("\n{}: {}, {size} bytes, of {} before compression", file.display(), counted(made.members as usize, "member"), thousands(made.json_bytes));
     }
     match failed {
         0 => Ok(ExitCode::SUCCESS),
         count => {
-            println!("\n{} cannot be read{}", counted(count, "section"), if args.archive.is_some() { "; no archive was built" } else { "" });
+            say!("\n{} cannot be read{}", counted(count, "section"), if args.archive.is_some() { "; no archive was built" } else { "" });
             Ok(ExitCode::FAILURE)
         }
     }
@@ -125,16 +126,17 @@ fn size_of(file: &Path) -> u64 {
     std::fs::metadata(file).map(|found| found.len()).unwrap_or_default()
 }
 
-fn tell_first(read: &Read) {
+fn tell_first(read: &Read) -> anyhow::Result<()> {
     for row in &read.first {
         let text: String = row.to_string();
         let short: String = text.chars().take(WIDTH).collect();
-        println!("  {short}{}", if short.len() < text.len() { " .." } else { "" });
+        say!("  {short}{}", if short.len() < text.len() { " .." } else { "" });
     }
     let more = read.rows.saturating_sub(read.first.len() as u64);
     if more > 0 {
-        println!("  and {} more", thousands(more));
+        say!("  and {} more", thousands(more));
     }
+    Ok(())
 }
 
 /// The whole archive, as a request for everything would get it.
