@@ -279,7 +279,8 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
         times.field(column);
     }
     let mut fields = times.fields.clone();
-    let time = times.time(table, &kept);
+    // Who somebody is does not depend on since when.
+    let time = if way.is_empty() { None } else { times.time(table, &kept) };
     if at == ground.ways.person && kept.iter().any(|column| column.name == owner) && !fields.iter().any(|(name, _)| *name == owner) {
         // The owner is only written where it is a field, and of oneself one may know it.
         let kind = match ground.subject {
@@ -620,14 +621,14 @@ fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses
          text = {{ en = \"Everything that is listed here\" }}\n"
     );
     let on = |category: usize| pieces.iter().any(|piece| piece.category == category && piece.off.is_none());
-    for (at, family) in families.iter().enumerate().filter(|(at, _)| on(*at)) {
+    for (_, family) in families.iter().enumerate().filter(|(at, _)| on(*at)) {
         let _ = writeln!(
             text,
             "[[category]]\nname = {}\nscope = {}\ntitle = {{ en = {} }}\ntext = {{ en = {} }}",
             toml(&family.name),
             toml(&format!("portability.{}", family.name)),
             toml(&family.title),
-            toml(&words_of(ground, family, at))
+            toml(&words_of(ground, family))
         );
         if family.sensitive {
             let _ = writeln!(text, "{UNSURE} its tables' names suggest it\nsensitivity = \"sensitive\"");
@@ -685,8 +686,7 @@ fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses
     }
 }
 
-fn words_of(ground: &Ground<'_>, family: &Family, at: usize) -> String {
-    let _ = at;
+fn words_of(ground: &Ground<'_>, family: &Family) -> String {
     match family.tables.as_slice() {
         [] => "What we hold about you here".to_owned(),
         [only] if family.name == "profile" && *only == guess::title(&ground.schema.tables[ground.ways.person].name).to_lowercase() => {

@@ -21,7 +21,7 @@ similar slow smallint some spatial specific sql sqlexception sqlstate sqlwarning
 tablesample temp temporary terminated text then ties time timestamp tinyblob tinyint tinytext to trailing transaction treat trigger trim true \
 unbounded undo union unique unlock unsigned update usage use user using utc_date utc_time utc_timestamp vacuum values varbinary varchar \
 varcharacter variadic varying verbose view virtual when where while window with within without write xmlattributes xmlconcat xmlelement \
-xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable xor year_month zerofill date value name type ";
+xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable xor year_month zerofill ";
 
 /// A name in double quotes.
 pub(super) fn quoted(name: &str) -> String {
