@@ -130,7 +130,11 @@ pub(super) fn read_shared(table: &Table<'_, '_, '_>, constant: bool) -> bool {
     if shared && constant {
         table.fault("shared", "a constant has no records to share", "take `shared` out");
     } else if shared && !table.has("key") {
-        table.fault("shared", "`shared` is about records, and the section has no `key`", "name the columns that identify a record");
+        table.fault(
+            "shared",
+            "`shared` is about records, and the section has no `key`",
+            "name the columns that identify a record",
+        );
     }
     shared
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{one_line, read_fields, template};
 use super::excuse::{self, Excuse};
+use super::fields::{one_line, read_fields, template};
 use super::file::{At, File, Table};
 use super::{
     Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Included, Owner, Query, Section, Sensitivity, Shape,

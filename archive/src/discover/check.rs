@@ -65,7 +65,12 @@ pub async fn inspect(catalogue: &Catalogue, base_dir: &Path) -> Vec<Finding> {
             .collect();
         if let Err(what) = source(catalogue, spec, &sections, base_dir, &mut findings).await {
             let what = format!("source `{}`: its schema was not looked at: {what}", spec.name);
-            findings.push(Finding::new(Level::Note, &spec.place, what, "plans, nulls and forgotten tables are not checked there"));
+            findings.push(Finding::new(
+                Level::Note,
+                &spec.place,
+                what,
+                "plans, nulls and forgotten tables are not checked there",
+            ));
         }
     }
     findings.sort_by_key(|finding| finding.level);

@@ -256,11 +256,15 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
     for key in &table.foreign_keys {
         let own = way.first().is_some_and(|hop| hop.columns == key.columns);
         if key.to == ground.ways.person && !own {
-            notes.push(format!("{UNSURE} {} may name another person; leave it out if it must not be told", key.columns.join(", ")));
+            notes.push(format!(
+                "{UNSURE} {} may name another person; leave it out if it must not be told",
+                key.columns.join(", ")
+            ));
         }
     }
     let alias = &joins.aliases[0];
-    let mut selected: Vec<String> = kept.iter().map(|column| format!("{alias}.{}", identifier(ground.engine, &column.name))).collect();
+    let mut selected: Vec<String> =
+        kept.iter().map(|column| format!("{alias}.{}", identifier(ground.engine, &column.name))).collect();
     let owner = joins.owner(ground, &kept, &mut selected);
     let writes = kept.iter().any(|column| column.name != owner) || (at == ground.ways.person && !kept.is_empty());
     if !writes {
@@ -281,7 +285,10 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
     let mut fields = times.fields.clone();
     // Who somebody is does not depend on since when.
     let time = if way.is_empty() { None } else { times.time(table, &kept) };
-    if at == ground.ways.person && kept.iter().any(|column| column.name == owner) && !fields.iter().any(|(name, _)| *name == owner) {
+    if at == ground.ways.person
+        && kept.iter().any(|column| column.name == owner)
+        && !fields.iter().any(|(name, _)| *name == owner)
+    {
         // The owner is only written where it is a field, and of oneself one may know it.
         let kind = match ground.subject {
             SubjectType::Integer => "integer",
@@ -309,8 +316,10 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
     // One row a person: its own table, or a table whose reference is unique.
     let one = match way.as_slice() {
         [] => person.is_unique(&[ground.key.to_owned()]),
-        way => way.iter().all(|hop| !hop.against && ground.schema.tables[hop.from].is_unique(&hop.columns))
-            && joins.by_key(ground, way),
+        way => {
+            way.iter().all(|hop| !hop.against && ground.schema.tables[hop.from].is_unique(&hop.columns))
+                && joins.by_key(ground, way)
+        }
     };
     let shared = way.iter().any(|hop| hop.against && !ground.schema.tables[hop.to].is_unique(&hop.to_columns));
     let path = vec![family.title.trim_start_matches("Your ").split(' ').map(capital).collect::<Vec<_>>().join(" "), title];
@@ -321,7 +330,19 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
         column
     });
     let fields = fields.into_iter().map(|(name, field)| format!("{} = {{ {field} }}", toml(&name))).collect();
-    Some(Piece { category, path, notes, shape: if one { "object" } else { "list" }, owner, key, time, shared, query, fields, off: None })
+    Some(Piece {
+        category,
+        path,
+        notes,
+        shape: if one { "object" } else { "list" },
+        owner,
+        key,
+        time,
+        shared,
+        query,
+        fields,
+        off: None,
+    })
 }
 
 fn capital(word: &str) -> String {
@@ -455,7 +476,8 @@ impl<'w> Joins<'w> {
                     format!("{to}.{} = {from}.{}", identifier(ground.engine, to_column), identifier(ground.engine, column))
                 })
                 .collect();
-            let _ = writeln!(text, "  join {} {to} on {}", table_name(ground, &ground.schema.tables[hop.to]), pairs.join(" and "));
+            let _ =
+                writeln!(text, "  join {} {to} on {}", table_name(ground, &ground.schema.tables[hop.to]), pairs.join(" and "));
         }
         text
     }
@@ -605,7 +627,9 @@ fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses
         ground.snapshot.as_str()
     );
     if ground.snapshot == Snapshot::Section {
-        text.push_str("# \"request\" would read all sections at one moment; turn WAL on first, so that writers need not wait meanwhile.\n");
+        text.push_str(
+            "# \"request\" would read all sections at one moment; turn WAL on first, so that writers need not wait meanwhile.\n",
+        );
     }
     let _ = writeln!(
         text,
@@ -649,19 +673,17 @@ fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses
         }
     }
     if !off.is_empty() {
-        let _ = writeln!(text, "{UNSURE} these views show what the sections above export already; take one in by removing the `#`.\n\n{off}");
+        let _ = writeln!(
+            text,
+            "{UNSURE} these views show what the sections above export already; take one in by removing the `#`.\n\n{off}"
+        );
     }
     if !excuses.is_empty() {
         text.push_str("# Tables that refer to people and that nothing above exports, each with the reason.\n\n");
     }
     for (table, reason) in excuses {
-        let _ = writeln!(
-            text,
-            "[[excuse]]\nsource = {}\ntable = {}\nreason = {}\n",
-            toml(&head.source),
-            toml(table),
-            toml(reason)
-        );
+        let _ =
+            writeln!(text, "[[excuse]]\nsource = {}\ntable = {}\nreason = {}\n", toml(&head.source), toml(table), toml(reason));
     }
     let rest: Vec<String> = (0..ground.schema.tables.len())
         .filter(|at| !ground.ways.reaches(*at))
@@ -689,7 +711,10 @@ fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses
 fn words_of(ground: &Ground<'_>, family: &Family) -> String {
     match family.tables.as_slice() {
         [] => "What we hold about you here".to_owned(),
-        [only] if family.name == "profile" && *only == guess::title(&ground.schema.tables[ground.ways.person].name).to_lowercase() => {
+        [only]
+            if family.name == "profile"
+                && *only == guess::title(&ground.schema.tables[ground.ways.person].name).to_lowercase() =>
+        {
             "Who you are to us: name, contact and settings of your account".to_owned()
         }
         [only] => format!("What we hold about you in: {only}"),

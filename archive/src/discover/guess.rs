@@ -24,7 +24,8 @@ pub(super) fn words(name: &str) -> Vec<String> {
         }
         let humps = letter.is_uppercase() && (last.is_lowercase() || last.is_numeric());
         // The last capital of `URLPath` begins its own word.
-        let ends_run = letter.is_uppercase() && last.is_uppercase() && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let ends_run =
+            letter.is_uppercase() && last.is_uppercase() && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
         if last == ' ' || humps || ends_run {
             words.push(String::new());
         }
@@ -58,7 +59,11 @@ pub(super) fn wire_name(name: &str) -> String {
     let name = words(name).join("_");
     let plain: String = name.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
     let plain = plain.trim_matches('_');
-    if plain.starts_with(|c: char| c.is_ascii_lowercase()) { plain.to_owned() } else { format!("data_{plain}").trim_end_matches('_').to_owned() }
+    if plain.starts_with(|c: char| c.is_ascii_lowercase()) {
+        plain.to_owned()
+    } else {
+        format!("data_{plain}").trim_end_matches('_').to_owned()
+    }
 }
 
 /// The last word in the singular, in the ways that English has.
@@ -90,22 +95,67 @@ pub(super) fn secret(name: &str) -> bool {
     let has = |word: &str| words.iter().any(|found| found == word);
     let joined = words.concat();
     let parts = [
-        "password", "passwd", "passphrase", "passhash", "pwhash", "secret", "apikey", "privatekey", "accesskey", "recoverycode",
-        "backupcode", "securityanswer", "resetcode", "verificationcode", "authkey", "encryptionkey", "sessionkey", "creditcardnumber",
+        "password",
+        "passwd",
+        "passphrase",
+        "passhash",
+        "pwhash",
+        "secret",
+        "apikey",
+        "privatekey",
+        "accesskey",
+        "recoverycode",
+        "backupcode",
+        "securityanswer",
+        "resetcode",
+        "verificationcode",
+        "authkey",
+        "encryptionkey",
+        "sessionkey",
+        "creditcardnumber",
         "cardnumber",
     ];
     parts.iter().any(|part| joined.contains(part))
-        || ["pwd", "salt", "otp", "totp", "cvv", "cvc", "cvv2", "token", "tokens", "pin", "hash", "digest", "credential", "credentials"]
-            .iter()
-            .any(|word| has(word))
+        || [
+            "pwd",
+            "salt",
+            "otp",
+            "totp",
+            "cvv",
+            "cvc",
+            "cvv2",
+            "token",
+            "tokens",
+            "pin",
+            "hash",
+            "digest",
+            "credential",
+            "credentials",
+        ]
+        .iter()
+        .any(|word| has(word))
 }
 
 /// Whether a whole table holds what proves who somebody is.
 pub(super) fn secret_table(name: &str) -> bool {
     let words = words(name);
-    ["token", "tokens", "password", "passwords", "secret", "secrets", "credential", "credentials", "otp", "totp", "mfa", "apikey", "apikeys"]
-        .iter()
-        .any(|word| words.iter().any(|found| found == word))
+    [
+        "token",
+        "tokens",
+        "password",
+        "passwords",
+        "secret",
+        "secrets",
+        "credential",
+        "credentials",
+        "otp",
+        "totp",
+        "mfa",
+        "apikey",
+        "apikeys",
+    ]
+    .iter()
+    .any(|word| words.iter().any(|found| found == word))
         || ["apikey", "recoverycode", "backupcode"].iter().any(|part| words.concat().contains(part))
 }
 
@@ -113,8 +163,27 @@ pub(super) fn secret_table(name: &str) -> bool {
 pub(super) fn sensitive(table: &str) -> bool {
     let words = words(table);
     let kinds = [
-        "health", "medical", "diagnosis", "diagnoses", "prescription", "prescriptions", "religion", "ethnicity", "biometric", "biometrics",
-        "message", "messages", "chat", "chats", "location", "locations", "patient", "patients", "salary", "salaries", "payroll",
+        "health",
+        "medical",
+        "diagnosis",
+        "diagnoses",
+        "prescription",
+        "prescriptions",
+        "religion",
+        "ethnicity",
+        "biometric",
+        "biometrics",
+        "message",
+        "messages",
+        "chat",
+        "chats",
+        "location",
+        "locations",
+        "patient",
+        "patients",
+        "salary",
+        "salaries",
+        "payroll",
     ];
     words.iter().any(|word| kinds.contains(&word.as_str()))
 }
@@ -123,17 +192,64 @@ pub(super) fn sensitive(table: &str) -> bool {
 pub(super) fn role(name: &str) -> bool {
     let words = words(name);
     let roles = [
-        "approved", "approver", "assigned", "assignee", "updated", "modified", "deleted", "reviewed", "reviewer", "verified", "manager",
-        "agent", "support", "rep", "staff", "editor", "moderator", "admin", "referrer", "referred", "invited", "inviter", "handled",
-        "processed", "seller", "receiver", "recipient", "to", "target", "blocked", "followed",
+        "approved",
+        "approver",
+        "assigned",
+        "assignee",
+        "updated",
+        "modified",
+        "deleted",
+        "reviewed",
+        "reviewer",
+        "verified",
+        "manager",
+        "agent",
+        "support",
+        "rep",
+        "staff",
+        "editor",
+        "moderator",
+        "admin",
+        "referrer",
+        "referred",
+        "invited",
+        "inviter",
+        "handled",
+        "processed",
+        "seller",
+        "receiver",
+        "recipient",
+        "to",
+        "target",
+        "blocked",
+        "followed",
     ];
     words.iter().any(|word| roles.contains(&word.as_str()))
 }
 
 /// Whether a table that the person's row points to tells of that person alone.
 pub(super) fn personal(name: &str) -> bool {
-    let kinds = ["address", "addresses", "contact", "contacts", "profile", "profiles", "person", "persons", "people", "detail", "details",
-        "preference", "preferences", "setting", "settings", "identity", "identities", "wallet", "wallets"];
+    let kinds = [
+        "address",
+        "addresses",
+        "contact",
+        "contacts",
+        "profile",
+        "profiles",
+        "person",
+        "persons",
+        "people",
+        "detail",
+        "details",
+        "preference",
+        "preferences",
+        "setting",
+        "settings",
+        "identity",
+        "identities",
+        "wallet",
+        "wallets",
+    ];
     words(name).last().is_some_and(|word| kinds.contains(&word.as_str()))
 }
 
@@ -171,7 +287,9 @@ pub(super) fn stored(values: &[&Value]) -> Option<Stored> {
         };
         found = match (found, kind) {
             (None, kind) => Some(kind),
-            (Some(Stored::TextTime { fraction: a }), Stored::TextTime { fraction: b }) => Some(Stored::TextTime { fraction: a || b }),
+            (Some(Stored::TextTime { fraction: a }), Stored::TextTime { fraction: b }) => {
+                Some(Stored::TextTime { fraction: a || b })
+            }
             // Midnight is sometimes written as a date.
             (Some(Stored::TextTime { fraction }), Stored::TextDate) | (Some(Stored::TextDate), Stored::TextTime { fraction }) => {
                 Some(Stored::TextTime { fraction })
@@ -231,8 +349,31 @@ pub(super) fn boolean(values: &[&Value]) -> bool {
 /// The column that says when a row came to be, if one does: `created_at`, `order_date`, the table's only time.
 pub(super) fn time<'t>(table: &'t Table, is_time: impl Fn(&Column) -> bool) -> Option<(&'t Column, bool)> {
     let never = [
-        "birth", "birthday", "birthdate", "dob", "expires", "expiry", "expiration", "expired", "valid", "due", "deadline", "updated",
-        "update", "modified", "changed", "deleted", "last", "end", "ended", "until", "returned", "return", "death", "hire", "until",
+        "birth",
+        "birthday",
+        "birthdate",
+        "dob",
+        "expires",
+        "expiry",
+        "expiration",
+        "expired",
+        "valid",
+        "due",
+        "deadline",
+        "updated",
+        "update",
+        "modified",
+        "changed",
+        "deleted",
+        "last",
+        "end",
+        "ended",
+        "until",
+        "returned",
+        "return",
+        "death",
+        "hire",
+        "until",
     ];
     let candidates: Vec<&Column> = table
         .columns
@@ -300,7 +441,10 @@ mod tests {
         assert_eq!(told(&[Value::Int(1_700_000_000), Value::Null]), Some(Stored::Seconds));
         assert_eq!(told(&[Value::Int(1_700_000_000_000)]), Some(Stored::Millis));
         assert_eq!(told(&[Value::Int(1_700_000_000), Value::Int(3)]), None);
-        assert_eq!(told(&[Value::Text("2024-01-02".into()), Value::Text("2024-01-02 03:04:05".into())]), Some(Stored::TextTime { fraction: false }));
+        assert_eq!(
+            told(&[Value::Text("2024-01-02".into()), Value::Text("2024-01-02 03:04:05".into())]),
+            Some(Stored::TextTime { fraction: false })
+        );
         assert_eq!(told(&[Value::Text("2024-01-02T03:04:05.5Z".into())]), Some(Stored::TextTime { fraction: true }));
         assert_eq!(told(&[Value::Text("tomorrow".into())]), None);
         assert_eq!(told(&[Value::Null]), None);

@@ -86,24 +86,19 @@ pub async fn draft(wish: &Wish, base_dir: &Path) -> Result<Draft, DiscoverError>
         let columns: Vec<&Column> = table.columns.iter().filter(|column| guess::to_sample(column, typed)).collect();
         // The person's key is looked at too: SQLite types values, not columns.
         let key: Option<&Column> = table.column(&key).filter(|_| at == person && typed);
-        let columns: Vec<&Column> =
-            columns.into_iter().filter(|column| Some(column.name.as_str()) != key.map(|key| key.name.as_str())).chain(key).collect();
+        let columns: Vec<&Column> = columns
+            .into_iter()
+            .filter(|column| Some(column.name.as_str()) != key.map(|key| key.name.as_str()))
+            .chain(key)
+            .collect();
         if !columns.is_empty() {
             samples.insert(at, probe.sample(table, &columns).await?);
         }
     }
     let subject = subject(engine, &schema.tables[person], &key, samples.get(&person));
     let snapshot = probe.snapshot().await;
-    let ground = draft::Ground {
-        engine,
-        schema: &schema,
-        ways: &ways,
-        key: &key,
-        subject,
-        samples: &samples,
-        head: &wish.head,
-        snapshot,
-    };
+    let ground =
+        draft::Ground { engine, schema: &schema, ways: &ways, key: &key, subject, samples: &samples, head: &wish.head, snapshot };
     Ok(draft::draft(&ground))
 }
 
@@ -130,9 +125,9 @@ fn key(table: &Table, wished: Option<&str>) -> Result<String, DiscoverError> {
     match (wished, table.key()) {
         (Some(wished), _) => {
             let found = table.column(wished).or_else(|| table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(wished)));
-            found.map(|column| column.name.clone()).ok_or_else(|| {
-                DiscoverError::Key(format!("{} has no column {wished}; it has: {}", table.full_name(), names()))
-            })
+            found
+                .map(|column| column.name.clone())
+                .ok_or_else(|| DiscoverError::Key(format!("{} has no column {wished}; it has: {}", table.full_name(), names())))
         }
         (None, Some([only])) => Ok(only.clone()),
         (None, Some(several)) => Err(DiscoverError::Key(format!(

@@ -40,9 +40,16 @@ impl Probe {
             let path = base_dir.join(path.strip_prefix("//").unwrap_or(path));
             let probe = Self::Sqlite(path.clone());
             // The file is read only now, and says whether it is a database at all.
-            probe.with(move |connection| connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))).await.map_err(
-                |error| DiscoverError::Down(format!("{}: {}", path.display(), error.to_string().trim_start_matches("the database cannot be read: "))),
-            )?;
+            probe
+                .with(move |connection| connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())))
+                .await
+                .map_err(|error| {
+                    DiscoverError::Down(format!(
+                        "{}: {}",
+                        path.display(),
+                        error.to_string().trim_start_matches("the database cannot be read: ")
+                    ))
+                })?;
             return Ok(probe);
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -50,7 +57,8 @@ impl Probe {
                 url.parse().map_err(|_| DiscoverError::Address("the address is not one of PostgreSQL".to_owned()))?;
             let options = options.application_name("portward catalog").disable_statement_logging();
             let connecting = options.connect();
-            let mut connection = tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| down("no connection in time"))?.map_err(down)?;
+            let mut connection =
+                tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| down("no connection in time"))?.map_err(down)?;
             let session = format!(
                 "set default_transaction_read_only = on; set timezone = 'UTC'; set statement_timeout = {}; set plan_cache_mode = force_generic_plan",
                 PATIENCE.as_millis()
@@ -99,7 +107,8 @@ impl Probe {
     pub(super) async fn snapshot(&mut self) -> Snapshot {
         match self {
             Self::Sqlite(_) => {
-                let mode = self.with(|connection| connection.query_row("pragma journal_mode", [], |row| row.get::<_, String>(0))).await;
+                let mode =
+                    self.with(|connection| connection.query_row("pragma journal_mode", [], |row| row.get::<_, String>(0))).await;
                 careful(mode.is_ok_and(|mode| mode == "wal"))
             }
             Self::Postgres(_) => Snapshot::Request,

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn toml_reads_back_what_is_written() {
-        let hostile = ["a", "\"\"\"", "\"\"\"\"\"\"", "\\", "a\\\"b", "\u{1}\u{7f}\t\r", "ü\u{2028}", "'''", "select \"a\"\n  from \"b\""];
+        let hostile =
+            ["a", "\"\"\"", "\"\"\"\"\"\"", "\\", "a\\\"b", "\u{1}\u{7f}\t\r", "ü\u{2028}", "'''", "select \"a\"\n  from \"b\""];
         for text in hostile {
             let read: toml::Table = format!("a = {}\nb = {}", toml(text), toml_lines(text)).parse().unwrap();
             assert_eq!(read["a"].as_str(), Some(text));

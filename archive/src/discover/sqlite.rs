@@ -27,8 +27,7 @@ pub(super) fn describe(connection: &Connection) -> rusqlite::Result<Schema> {
             continue;
         }
         let (unique, indexes, folding) = indexes(connection, &name, &primary_key)?;
-        let columns =
-            columns.into_iter().map(|column| Column { folds_case: folding.contains(&column.name), ..column }).collect();
+        let columns = columns.into_iter().map(|column| Column { folds_case: folding.contains(&column.name), ..column }).collect();
         let rows = if is_view { None } else { rows(connection, &name, without_rowid) };
         let sql: Option<String> = connection
             .query_row("select sql from sqlite_schema where name = ?1 and type = 'view'", [&name], |row| row.get(0))
@@ -145,8 +144,7 @@ fn foreign_keys(
                 key.to_columns.extend(to_column);
             }
             _ => {
-                let key =
-                    ForeignKey { columns: vec![column], to, to_columns: to_column.into_iter().collect(), declared: true };
+                let key = ForeignKey { columns: vec![column], to, to_columns: to_column.into_iter().collect(), declared: true };
                 keys.push((id, key, sound));
             }
         }

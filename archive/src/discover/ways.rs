@@ -44,8 +44,12 @@ pub(super) struct Ways {
 /// Finds the ways of all tables. Declared references come before guessed ones, those to the person's own table before others, those that are never
 /// null before those that may be, and short ones before long ones.
 pub(super) fn find(schema: &Schema, person: usize) -> Ways {
-    let keys: Vec<Vec<ForeignKey>> =
-        schema.tables.iter().enumerate().map(|(at, table)| table.foreign_keys.iter().cloned().chain(guessed(schema, at, person)).collect()).collect();
+    let keys: Vec<Vec<ForeignKey>> = schema
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(at, table)| table.foreign_keys.iter().cloned().chain(guessed(schema, at, person)).collect())
+        .collect();
     let mut ways = Ways {
         person,
         reached: vec![person],
@@ -231,7 +235,9 @@ fn likeness(column: &str, table: &Table, key: &str, is_person: bool) -> Option<u
         ["id", "key", "code", "name", "no", "nr", "number", "uuid", "guid", "email", "type", "status", "pk", "value"];
     let endings = ["id", "no", "nr", "number", "key", "uuid", "guid", "ref", key];
     let named = |name: &str| {
-        guess::singulars(&table.name).iter().any(|stem| !stem.is_empty() && endings.iter().any(|end| name == format!("{stem}{end}")))
+        guess::singulars(&table.name)
+            .iter()
+            .any(|stem| !stem.is_empty() && endings.iter().any(|end| name == format!("{stem}{end}")))
     };
     if named(column) {
         Some(0)

@@ -114,8 +114,24 @@ pub(super) fn reads(sql: &str, owner: Option<&str>, schema: &Schema) -> Reads {
 }
 
 const ENDS: [&str; 18] = [
-    "on", "using", "where", "join", "left", "right", "inner", "outer", "cross", "natural", "full", "order", "group", "limit", "union",
-    "having", "indexed", "tablesample",
+    "on",
+    "using",
+    "where",
+    "join",
+    "left",
+    "right",
+    "inner",
+    "outer",
+    "cross",
+    "natural",
+    "full",
+    "order",
+    "group",
+    "limit",
+    "union",
+    "having",
+    "indexed",
+    "tablesample",
 ];
 
 fn tables(tokens: &[Token], schema: &Schema) -> Vec<(usize, String)> {
@@ -290,7 +306,9 @@ pub(super) fn behind(sql: &str, output: &str, reads: &Reads, schema: &Schema) ->
 pub(super) fn asks_for_null(sql: &str, column: &str) -> bool {
     let tokens = tokens(sql);
     tokens.windows(3).any(|three| {
-        three[0].name().is_some_and(|name| name.eq_ignore_ascii_case(column)) && three[1].is_word("is") && three[2].is_word("null")
+        three[0].name().is_some_and(|name| name.eq_ignore_ascii_case(column))
+            && three[1].is_word("is")
+            && three[2].is_word("null")
     })
 }
 
@@ -333,7 +351,8 @@ mod tests {
             reads.shown.iter().map(|at| schema.tables[*at].name.as_str()).collect::<Vec<_>>().join("|")
         };
         assert_eq!(shown("select id, user_id from orders where user_id = :subject", Some("user_id")), "orders");
-        let lines = "select l.id, l.qty, o.user_id as owner from \"Order Lines\" as l join orders o on o.id = l.order_id -- from orders";
+        let lines =
+            "select l.id, l.qty, o.user_id as owner from \"Order Lines\" as l join orders o on o.id = l.order_id -- from orders";
         assert_eq!(shown(lines, Some("owner")), "Order Lines");
         assert_eq!(shown(lines, None), "orders|Order Lines");
         assert_eq!(shown("select qty, user_id from orders, [Order Lines] l", Some("user_id")), "Order Lines");

@@ -134,7 +134,9 @@ async fn a_hard_shop(engine: Engine) {
     assert_eq!(ann["Logins"][0]["logged_in_at"], "2024-01-01 00:00:00");
     assert_eq!(ann["Orders"][0]["placed_at"], "2024-01-02 03:04:05");
     // What it was unsure of, it says; what it leaves out, it excuses.
-    for said in ["CustomerID refers to Customers", "receiver_id may name another person", "table = \"login_tokens\"", "view over tables"] {
+    for said in
+        ["CustomerID refers to Customers", "receiver_id may name another person", "table = \"login_tokens\"", "view over tables"]
+    {
         assert!(text.contains(said), "{said} is not in {text}");
     }
     assert!(text.contains("#   staff") && text.contains("#   products"), "{text}");
@@ -158,7 +160,11 @@ async fn what_check_finds(engine: Engine) {
     let text = drafted(&db, "Customers", Some("Customer ID")).await;
     let told = async |text: &str| {
         let catalogue = read(text);
-        complaints(&db, &catalogue).await.into_iter().map(|finding| format!("{} => {}", finding.what, finding.cure)).collect::<Vec<_>>()
+        complaints(&db, &catalogue)
+            .await
+            .into_iter()
+            .map(|finding| format!("{} => {}", finding.what, finding.cure))
+            .collect::<Vec<_>>()
     };
     assert!(told(&text).await.is_empty());
     // A section that goes away leaves its table forgotten, though others join it.
@@ -174,7 +180,10 @@ async fn what_check_finds(engine: Engine) {
     let needless = format!("{text}\n[[excuse]]\nsource = \"db\"\ntable = \"orders\"\nreason = \"for a test\"\n");
     assert!(told(&needless).await[0].contains("excused, and a section exports it"));
     // Nulls among times.
-    let strict = text.replace("(m.sent_at is null or (m.sent_at >= :since and m.sent_at < :until))", "m.sent_at >= :since and m.sent_at < :until");
+    let strict = text.replace(
+        "(m.sent_at is null or (m.sent_at >= :since and m.sent_at < :until))",
+        "m.sent_at >= :since and m.sent_at < :until",
+    );
     assert_ne!(strict, text);
     let found = told(&strict).await;
     assert!(found.len() == 2 && found[0].contains("messages.sent_at is null"), "{found:#?}");
@@ -186,7 +195,10 @@ async fn what_check_finds(engine: Engine) {
     };
     db.run(series).await;
     let found = told(&text).await;
-    assert!(found.len() == 1 && found[0].contains("whole of logins") && found[0].contains("on logins (customer_id);"), "{found:#?}");
+    assert!(
+        found.len() == 1 && found[0].contains("whole of logins") && found[0].contains("on logins (customer_id);"),
+        "{found:#?}"
+    );
     db.run("create index logins_of on logins (customer_id)").await;
     assert!(told(&text).await.is_empty());
     // A join that serves everybody's rows to everybody: the keys tell, where an owner does not.
@@ -194,7 +206,10 @@ async fn what_check_finds(engine: Engine) {
         "owner = \"customer_id\"\nkey = [\"id\"]\ntime = \"placed_at\"",
         "owner = \"unchecked\"\nowner_reason = \"for a test\"\nkey = [\"id\"]\ntime = \"placed_at\"",
     );
-    let leaky = leaky.replace("where o.customer_id = :subject\n    and o.placed_at", "where (o.customer_id = :subject or 1 = 1)\n    and o.placed_at");
+    let leaky = leaky.replace(
+        "where o.customer_id = :subject\n    and o.placed_at",
+        "where (o.customer_id = :subject or 1 = 1)\n    and o.placed_at",
+    );
     assert_ne!(leaky, text);
     let catalogue = read(&leaky);
     let sources = db.sources(&catalogue).await;
@@ -226,7 +241,13 @@ async fn other_keys(engine: Engine) {
         ],
     };
     for (kind, value, person) in kinds {
-        let other = if *kind == "numeric" || *kind == "numeric(20)" || *kind == "bigint" { "8" } else if *kind == "uuid" { "'77e55044-10b1-426f-9247-bb680e5fe0c8'" } else { "'zz'" };
+        let other = if *kind == "numeric" || *kind == "numeric(20)" || *kind == "bigint" {
+            "8"
+        } else if *kind == "uuid" {
+            "'77e55044-10b1-426f-9247-bb680e5fe0c8'"
+        } else {
+            "'zz'"
+        };
         let db = Db::new(
             engine,
             &format!(
@@ -252,7 +273,8 @@ both!(keys_of_other_kinds, super::other_keys);
 
 #[tokio::test]
 async fn what_cannot_be_drafted_from_says_why() {
-    let db = Db::new(Engine::Sqlite, "create table a (x integer, y integer, primary key (x, y)); create table user_accounts (x)").await;
+    let db = Db::new(Engine::Sqlite, "create table a (x integer, y integer, primary key (x, y)); create table user_accounts (x)")
+        .await;
     let told = async |url: &str, table: &str, key: Option<&str>| {
         let wish = Wish {
             url: url.to_owned(),

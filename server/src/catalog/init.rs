@@ -35,7 +35,11 @@ pub(super) struct InitArgs {
 
 pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
     let out = &args.out;
-    anyhow::ensure!(args.force || !out.exists(), "{} is there already: choose another --out, or write over it with --force", out.display());
+    anyhow::ensure!(
+        args.force || !out.exists(),
+        "{} is there already: choose another --out, or write over it with --force",
+        out.display()
+    );
     let folder = out.parent().unwrap_or(Path::new(""));
     anyhow::ensure!(folder.as_os_str().is_empty() || folder.is_dir(), "there is no folder {}", folder.display());
     let edition = args.edition.clone().unwrap_or_else(|| now().strftime("%Y-%m-%d").to_string());
@@ -63,7 +67,10 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         say!("The address has a password: it is in {}, readable by you alone; keep it out of version control.", file.display());
     }
     if draft.unsure > 0 {
-        say!("It was unsure {}: look for `# unsure:`.", if draft.unsure == 1 { "once".to_owned() } else { format!("{} times", draft.unsure) });
+        say!(
+            "It was unsure {}: look for `# unsure:`.",
+            if draft.unsure == 1 { "once".to_owned() } else { format!("{} times", draft.unsure) }
+        );
     }
     let which = if out.as_os_str() == "catalog.toml" { String::new() } else { format!(" --catalog {}", out.display()) };
     say!("Next: portward catalog check{which}, then portward catalog preview{which} --person ID");
@@ -100,7 +107,8 @@ fn address(url: &str, source: &str, folder: &Path) -> anyhow::Result<(Entry, Opt
         };
         return Ok((("url".to_owned(), format!("sqlite:{}", path.display())), None));
     }
-    let has_password = Url::parse(url).is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password"));
+    let has_password =
+        Url::parse(url).is_ok_and(|url| url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password"));
     if has_password {
         let file = format!("{source}.url");
         return Ok((("url_file".to_owned(), file.clone()), Some((folder.join(file), url.to_owned()))));

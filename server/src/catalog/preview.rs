@@ -111,12 +111,21 @@ pub(super) async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
     }
     if let Some((file, made)) = archive {
         let size = thousands(size_of(file));
-        say!("\n{}: {}, {size} bytes, of {} before compression", file.display(), counted(made.members as usize, "member"), thousands(made.json_bytes));
+        say!(
+            "\n{}: {}, {size} bytes, of {} before compression",
+            file.display(),
+            counted(made.members as usize, "member"),
+            thousands(made.json_bytes)
+        );
     }
     match failed {
         0 => Ok(ExitCode::SUCCESS),
         count => {
-            say!("\n{} cannot be read{}", counted(count, "section"), if args.archive.is_some() { "; no archive was built" } else { "" });
+            say!(
+                "\n{} cannot be read{}",
+                counted(count, "section"),
+                if args.archive.is_some() { "; no archive was built" } else { "" }
+            );
             Ok(ExitCode::FAILURE)
         }
     }
