@@ -111,8 +111,11 @@ impl CasePage {
     }
 
     fn evidence_field(&self, piece: &EvidenceView) -> Field {
-        let field =
-            if piece.tick { self.form.check(&piece.name, piece.label) } else { self.form.area(&piece.name, piece.label).rows(2) };
+        let field = if piece.tick {
+            self.form.check(&piece.name, piece.label)
+        } else {
+            self.form.area(&piece.name, piece.label).rows(2)
+        };
         let help =
             if piece.who.is_empty() { piece.help.to_owned() } else { format!("{} Recorded by {}.", piece.help, piece.who) };
         field.help(help.trim())
