@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod deflate;
+pub mod discover;
 pub mod read;
 pub mod source;
 mod subject;

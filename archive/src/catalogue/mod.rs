@@ -1,6 +1,7 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
 mod declared;
+mod excuse;
 mod fields;
 mod file;
 mod joined;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use declared::{Format, Lookup, Missing, Nest, Origin, Rule, Stable, SubjectKey, Whose};
 pub(crate) use declared::{MAX_KEY_VALUES, TimeUnit, batch_name};
+pub use excuse::{Excuse, PersonTable};
 pub use time_format::TimeFormat;
 pub(crate) use time_format::{DayCache, Stamp};
 
@@ -45,6 +47,7 @@ pub struct Catalogue {
     sources: Vec<SourceSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
+    excuses: Vec<Excuse>,
 }
 
 impl Catalogue {
@@ -139,6 +142,8 @@ pub struct SourceSpec {
     pub statement_timeout: Duration,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
+    /// Where its people are, if the catalogue says so.
+    pub person: Option<PersonTable>,
     /// Where it was declared.
     pub place: Place,
 }
@@ -289,6 +294,8 @@ pub struct Section {
     pub text_title: Option<String>,
     /// What the file says when there is no data.
     pub text_empty: Option<String>,
+    /// Whether one record may be of several people.
+    pub shared: bool,
     /// Where it was declared.
     pub place: Place,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::excuse::{self, Excuse};
 use super::fields::{TIME_FROM, one_line, read_fields, template, time_format};
 use super::file::{At, File, Table};
 use super::more::{read_key, read_lookups, read_nests};
@@ -48,6 +49,7 @@ struct Draft {
     sources: Vec<SourceSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
+    excuses: Vec<Excuse>,
 }
 
 impl Draft {
@@ -71,6 +73,7 @@ impl Draft {
             sources: self.sources,
             categories: self.categories,
             sections: self.sections,
+            excuses: self.excuses,
         }
     }
 
@@ -149,6 +152,9 @@ impl Draft {
         for section in table.tables("section", "[[section]]") {
             self.sections.extend(read_section(section));
         }
+        for excuse in table.tables("excuse", "[[excuse]]") {
+            self.excuses.extend(excuse::read_excuse(excuse));
+        }
     }
 }
 
@@ -226,6 +232,7 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         max_concurrent: table.integer("max_concurrent", 1..=1_000).unwrap_or(4) as usize,
         statement_timeout: duration(&table, "statement_timeout").unwrap_or(Duration::from_secs(60)),
         connect_timeout: duration(&table, "connect_timeout").unwrap_or(Duration::from_secs(10)),
+        person: excuse::read_person(&table),
         place: table.place(),
         name,
     };
@@ -406,6 +413,7 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         text_group,
         text_title: one_line(&table, "text_title"),
         text_empty: one_line(&table, "text_empty"),
+        shared: excuse::read_shared(&table, constant),
         shape,
         place: table.place(),
     };

@@ -42,6 +42,7 @@ pub(super) fn check(catalogue: &Catalogue, faults: &RefCell<Vec<Fault>>) {
         rules.section(section);
     }
     rules.paths();
+    super::excuse::check(catalogue, &mut |place, what, cure| rules.fault(place, what, cure));
     rules.text_files();
 }
 

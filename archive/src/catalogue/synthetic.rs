@@ -30,10 +30,11 @@ impl Catalogue {
             max_concurrent: 64,
             statement_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            person: None,
             place,
         };
         let sections = self.sections.iter().map(|section| section.synthetic(None)).collect();
-        Catalogue { sources: vec![source], sections, keys: Vec::new(), ..self.clone() }
+        Catalogue { sources: vec![source], sections, keys: Vec::new(), excuses: Vec::new(), ..self.clone() }
     }
 }
 

@@ -113,16 +113,7 @@ impl Sources {
         let mut by_name = HashMap::new();
         for spec in catalogue.sources() {
             let fail = |what: String| SourceError { name: spec.name.clone(), what };
-            let url = match &spec.address {
-                Address::Url(url) => url.clone(),
-                Address::File(path) => {
-                    let path = base_dir.join(path);
-                    let text = tokio::fs::read_to_string(&path)
-                        .await
-                        .map_err(|error| fail(format!("url_file {} cannot be read: {error}", path.display())))?;
-                    text.trim().to_owned()
-                }
-            };
+            let url = address(spec, base_dir).await.map_err(fail)?;
             let sections = catalogue.queries().count();
             let source: Box<dyn Source> = match spec.kind {
                 Engine::Sqlite => Box::new(sqlite::SqliteSource::new(spec, &url, base_dir, sections).map_err(fail)?),
@@ -198,6 +189,19 @@ fn examples(catalogue: &Catalogue) -> Vec<Binds> {
     });
     let ranged = whole.clone().between(moment, moment);
     vec![whole, ranged]
+}
+
+/// Where a source is, read from its file if it has one.
+pub(crate) async fn address(spec: &SourceSpec, base_dir: &Path) -> Result<String, String> {
+    match &spec.address {
+        Address::Url(url) => Ok(url.clone()),
+        Address::File(path) => {
+            let path = base_dir.join(path);
+            let text = tokio::fs::read_to_string(&path).await;
+            let text = text.map_err(|error| format!("url_file {} cannot be read: {error}", path.display()))?;
+            Ok(text.trim().to_owned())
+        }
+    }
 }
 
 pub(crate) fn fault_at(place: &Place, what: impl Into<String>, cure: impl Into<String>) -> Fault {

@@ -3,6 +3,8 @@
 extern crate portward_archive as archive;
 
 mod catalogue;
+mod discover;
+mod discover_random;
 mod golden;
 mod hostile;
 mod joined_faults;
