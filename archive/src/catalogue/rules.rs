@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::file::{At, Table};
-use super::sql::{Bind, Dialect, scan};
+use super::sql::{Bind, Dialect, Scan, scan};
 use super::{Catalogue, Fault, Owner, Part, Place, Section, Shape};
 
 /// The cheap look at a query; the engine's own is `Sources::check`.
@@ -142,6 +142,9 @@ impl Rules<'_> {
 
     fn sql(&self, section: &Section, sql: &str, dialect: Dialect) {
         let found = scan(sql, dialect);
+        if dialect == Dialect::Path {
+            return self.path(section, sql, &found);
+        }
         if found.open.is_some() {
             self.fault(&section.place, "the query has a literal, a quoted name or a comment that does not end", "close it");
             return;
@@ -152,6 +155,9 @@ impl Rules<'_> {
         let verb = sql[found.verb.clone()].to_ascii_lowercase();
         if !["select", "with", "values"].contains(&verb.as_str()) {
             self.fault(&section.place, "the query is not a select", "begin it with select or with; sources are only read");
+        }
+        for (what, cure) in &found.refused {
+            self.fault(&section.place, format!("the query has `{}`", &sql[what.clone()]), *cure);
         }
         for stranger in &found.strangers {
             self.fault(
@@ -165,6 +171,52 @@ impl Rules<'_> {
                 &section.place,
                 "the query has no :subject, so it reads everybody's rows",
                 "compare a column with :subject: where user_id = :subject",
+            );
+        }
+    }
+
+    /// The query of an HTTP service: a path below the source's address.
+    fn path(&self, section: &Section, path: &str, found: &Scan) {
+        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte));
+        let (before, parameters) = path.split_once('?').unwrap_or((path, ""));
+        let dots = before.split('/').any(|part| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
+        if !plain || !path.starts_with('/') || path.starts_with("//") || dots {
+            self.fault(
+                &section.place,
+                "the query of an HTTP source is not a path",
+                "write one like \"/people/:subject/orders?since=:since&until=:until\", percent-encoded",
+            );
+        }
+        for stranger in &found.strangers {
+            self.fault(
+                &section.place,
+                format!("the path has a parameter `{}` that nothing fills", &path[stranger.clone()]),
+                "use :subject, :since and :until; write %3A for a colon that is none",
+            );
+        }
+        for (range, bind) in &found.binds {
+            let word = &path[range.clone()];
+            let alone = parameters.split('&').any(|one| one.split_once('=').is_some_and(|(_, value)| value == word));
+            if *bind != Bind::Subject && (range.start < before.len() || !alone) {
+                self.fault(
+                    &section.place,
+                    format!("`{word}` is not the value of a parameter"),
+                    "write it as in ?since=:since; a request without a range leaves the parameter out",
+                );
+            }
+        }
+        if !found.binds.iter().any(|(_, bind)| *bind == Bind::Subject) {
+            self.fault(
+                &section.place,
+                "the path has no :subject, so it reads everybody's rows",
+                "write it where the service wants the person: /people/:subject/orders",
+            );
+        }
+        if section.fields.is_empty() {
+            self.fault(
+                &section.place,
+                "a section of an HTTP source declares no fields",
+                "list what is written in [section.fields]; keys that are not declared are left out",
             );
         }
     }

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Catalogue, Engine, FieldKind, Owner, Part, Place, Query, Section, Shape, Snapshot, SourceSpec, TimeFrom};
+use super::{
+    Address, Catalogue, Engine, FieldKind, HttpSpec, Owner, Part, Place, Query, Section, Shape, Snapshot, SourceSpec, TimeFrom,
+};
 
 /// The one source of a synthetic catalogue.
 const SOURCE: &str = "made up";
@@ -28,6 +30,7 @@ impl Catalogue {
             max_concurrent: 1,
             statement_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            http: HttpSpec::default(),
             place,
         };
         let sections = self.sections.iter().map(Section::synthetic).collect();

@@ -1,5 +1,9 @@
 //! The operator's databases. A source hands over rows as cells; what becomes of them is the business of `write`.
 
+mod http;
+mod http_lines;
+mod mysql;
+mod mysql_types;
 mod postgres;
 mod postgres_types;
 mod sqlite;
@@ -43,6 +47,9 @@ pub enum Cell<'r> {
     Date(i32),
 }
 
+/// One of `max_concurrent`, held by the request and by whatever works for it, also when nobody waits for that any more.
+pub(crate) type Permit = Arc<OwnedSemaphorePermit>;
+
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A database, or whatever else answers a section's query with rows.
@@ -55,7 +62,7 @@ pub(crate) trait Source: Send + Sync {
 
     /// Takes a connection for one request and, with `snapshot = "request"`, begins its snapshot. The permit is held as long
     /// as the connection is in use, also by work that nobody waits for any more.
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>>;
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>>;
 }
 
 /// One request's turn at a source.
@@ -107,6 +114,8 @@ impl Sources {
             let source: Box<dyn Source> = match spec.kind {
                 Engine::Sqlite => Box::new(sqlite::SqliteSource::new(spec, &url, base_dir, sections).map_err(fail)?),
                 Engine::Postgres => Box::new(postgres::PostgresSource::new(spec, &url, sections).map_err(fail)?),
+                Engine::Mysql => Box::new(mysql::MysqlSource::new(spec, &url, sections).map_err(fail)?),
+                Engine::Http => Box::new(http::HttpSource::new(spec, &url, base_dir).map_err(fail)?),
             };
             let permits = Arc::new(Semaphore::new(spec.max_concurrent));
             by_name.insert(spec.name.clone(), Opened { spec: spec.clone(), source, permits });

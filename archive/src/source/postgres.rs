@@ -11,10 +11,9 @@ use sqlx::{
     Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, PgConnection, Postgres, Row, SqlSafeStr, Statement,
     ValueRef,
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::postgres_types::{self, BadCell, Cast, Form};
-use super::{Cell, Later, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec};
 use crate::subject::{Subject, SubjectType};
@@ -92,7 +91,7 @@ impl Source for PostgresSource {
         })
     }
 
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
             let mut reading = PostgresReading {
@@ -113,7 +112,7 @@ struct PostgresReading {
     connection: Option<PoolConnection<Postgres>>,
     snapshot: Snapshot,
     known: Arc<Known>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl Drop for PostgresReading {

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Cell, Later, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
 use crate::catalogue::sql::Bind;
 use crate::catalogue::{Fault, Section, Snapshot, SourceSpec};
 use crate::subject::{Subject, SubjectType};
@@ -115,7 +114,7 @@ impl Source for SqliteSource {
         })
     }
 
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let opener = self.opener();
             let whole = self.spec.snapshot == Snapshot::Request;
@@ -129,7 +128,7 @@ impl Source for SqliteSource {
                 Ok(handle)
             })
             .await?;
-            let reading = SqliteReading { handle: Some(handle), permit: Arc::new(permit), idle: self.idle.clone(), whole };
+            let reading = SqliteReading { handle: Some(handle), permit, idle: self.idle.clone(), whole };
             Ok(Box::new(reading) as Box<dyn Reading>)
         })
     }
@@ -137,7 +136,7 @@ impl Source for SqliteSource {
 
 struct SqliteReading {
     handle: Option<Handle>,
-    permit: Arc<OwnedSemaphorePermit>,
+    permit: Permit,
     idle: Arc<Mutex<Vec<Handle>>>,
     whole: bool,
 }

@@ -18,18 +18,18 @@ use std::future::Future;
 use std::io::Seek;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::DataFormat;
 
 use self::container::{ContainerError, Form};
-use self::out::{Message, Out, Spare, UNDER_WAY};
+use self::out::{Mark, Message, Out, Spare, UNDER_WAY};
 use self::plan::Step;
 use crate::catalogue::{Catalogue, Query, Section, Shape, Snapshot};
-use crate::source::{Opened, Reading, Sources};
+use crate::source::{Opened, Permit, Reading, Sources};
 use crate::subject::Subject;
 
 pub use self::error::{ExportError, Failure};
@@ -125,21 +125,36 @@ pub async fn write_with(
         sources,
         progress,
         cancel,
+        snapshot_lost: AtomicBool::new(false),
     };
     let mut form = Form { at: order.at, level: order.level, large: false, small };
-    match export.attempt(&file, form).await? {
-        Some(summary) => return Ok(summary),
-        None => tracing::info!("a member has more than 4 GiB: the archive is written anew with ZIP64 headers"),
-    }
-    form.large = true;
-    file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
-    export.progress.rows.store(0, Ordering::Relaxed);
-    export.progress.bytes.store(0, Ordering::Relaxed);
-    match export.attempt(&file, form).await? {
-        Some(summary) => Ok(summary),
-        None => Err(ExportError::Io(std::io::Error::other("a member is too large for ZIP64"))),
+    let mut again = PAUSES[..ANEW].iter();
+    loop {
+        match export.attempt(&file, form).await {
+            Ok(Some(summary)) => return Ok(summary),
+            Ok(None) if form.large => return Err(ExportError::Io(std::io::Error::other("a member is too large for ZIP64"))),
+            Ok(None) => {
+                tracing::info!("a member has more than 4 GiB: the archive is written anew with ZIP64 headers");
+                form.large = true;
+            }
+            Err(error) => match again.next() {
+                Some(pause) if export.snapshot_lost.swap(false, Ordering::Relaxed) => {
+                    tracing::warn!(%error, "a snapshot was lost with its connection: the archive is begun anew");
+                    export.pause(*pause).await?;
+                }
+                _ => return Err(error),
+            },
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
+        export.progress.rows.store(0, Ordering::Relaxed);
+        export.progress.bytes.store(0, Ordering::Relaxed);
     }
 }
+
+/// How long to wait before a section is read again whose connection was lost.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// How often a whole archive is begun anew for that, as the snapshot is lost with the connection.
+const ANEW: usize = 2;
 
 struct Export<'s> {
     catalogue: Arc<Catalogue>,
@@ -149,6 +164,8 @@ struct Export<'s> {
     as_text: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
+    /// Whether the last attempt ended because a connection was lost that held a snapshot.
+    snapshot_lost: AtomicBool,
 }
 
 impl Export<'_> {
@@ -214,8 +231,7 @@ impl Export<'_> {
                 }
                 Step::Rows(index) => {
                     let section = &catalogue.sections()[*index];
-                    let rows = Rows::new(out, catalogue.clone(), *index, self.subject.clone(), self.as_text);
-                    let (back, summary) = self.section(section, &mut turns, rows).await?;
+                    let (back, summary) = self.section(section, *index, &mut turns, out).await?;
                     out = back;
                     if summary.repaired > 0 {
                         tracing::warn!(
@@ -258,7 +274,10 @@ impl Export<'_> {
                 () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
                 permit = opened.permits.clone().acquire_owned() => permit.map_err(|_| ExportError::Cancelled)?,
             };
-            turns.insert(spec.name.clone(), Turn { opened, permit: Some(permit), reading: None, snapshot: None, uses });
+            turns.insert(
+                spec.name.clone(),
+                Turn { opened, permit: Some(Arc::new(permit)), reading: None, begun: false, snapshot: None, uses },
+            );
         }
         Ok(turns)
     }
@@ -266,25 +285,58 @@ impl Export<'_> {
     async fn section(
         &self,
         section: &Section,
+        index: usize,
         turns: &mut HashMap<String, Turn<'_>>,
-        rows: Rows,
+        mut out: Out,
     ) -> Result<(Out, SectionSummary), ExportError> {
         let failed = |failure| failed(Some(&section), failure);
         let turn = source_of(section)
             .and_then(|name| turns.get_mut(name))
             .ok_or_else(|| failed(Failure::Down("it is not declared".to_owned())))?;
-        let rows = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
-            result = turn.read(section, &self.subject, rows) => result.map_err(failed)?,
+        // A snapshot of the whole request cannot be gone back to.
+        let mark: Option<Mark> = (turn.opened.spec.snapshot != Snapshot::Request).then(|| out.mark());
+        let mut again = PAUSES.iter();
+        let rows = loop {
+            let rows = Rows::new(out, self.catalogue.clone(), index, self.subject.clone(), self.as_text);
+            let result = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
+                result = turn.read(section, &self.subject, rows) => result,
+            };
+            match (result, &mark) {
+                (Ok(rows), _) => break rows,
+                (Err(failure @ Failure::Down(_)), None) => {
+                    self.snapshot_lost.store(turn.begun, Ordering::Relaxed);
+                    return Err(failed(failure));
+                }
+                (Err(failure @ Failure::Down(_)), Some(mark)) if turn.begun => {
+                    let Some(pause) = again.next() else { return Err(failed(failure)) };
+                    tracing::warn!(section = section.name(), %failure, "the connection was lost: the section is read again");
+                    turn.reading = None;
+                    self.pause(*pause).await?;
+                    out = mark.again();
+                }
+                (Err(failure), _) => return Err(failed(failure)),
+            }
         };
         turn.uses -= 1;
         if turn.uses == 0
             && let Some(reading) = turn.reading.take()
         {
             reading.end().await;
+            turn.permit = None;
         }
-        Ok(rows.finish())
+        let (mut out, summary) = rows.finish();
+        out.settle().map_err(failed)?;
+        Ok((out, summary))
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<(), ExportError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(ExportError::Cancelled),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
     }
 }
 
@@ -306,8 +358,11 @@ fn failed(section: Option<&&Section>, failure: Failure) -> ExportError {
 /// One request's turn at one source.
 struct Turn<'s> {
     opened: &'s Opened,
-    permit: Option<OwnedSemaphorePermit>,
+    /// Kept while sections are still to be read: who loses a connection must not queue for another one behind others.
+    permit: Option<Permit>,
     reading: Option<Box<dyn Reading>>,
+    /// Whether there has been a connection.
+    begun: bool,
     /// When the snapshot has been held long enough.
     snapshot: Option<Pin<Box<tokio::time::Sleep>>>,
     /// Sections still to be read from it.
@@ -318,11 +373,12 @@ impl Turn<'_> {
     async fn read(&mut self, section: &Section, subject: &Arc<Subject>, rows: Rows) -> Result<Rows, Failure> {
         let spec = &self.opened.spec;
         if self.reading.is_none() {
-            let permit = self.permit.take().ok_or(Failure::Stopped)?;
+            let permit = self.permit.clone().ok_or(Failure::Stopped)?;
             // A little longer than the source's own limit, whose words say more.
             let limit = spec.connect_timeout + Duration::from_secs(1);
             let begun = within(limit, "connect_timeout", self.opened.source.begin(permit)).await?;
             self.reading = Some(begun);
+            self.begun = true;
             if spec.snapshot == Snapshot::Request {
                 self.snapshot = Some(Box::pin(tokio::time::sleep(spec.max_snapshot)));
             }
