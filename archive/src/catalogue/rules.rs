@@ -178,7 +178,7 @@ impl Rules<'_> {
     /// The query of an HTTP service: a path below the source's address.
     fn path(&self, section: &Section, path: &str, found: &Scan) {
         let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte));
-        let (before, parameters) = path.split_once('?').unwrap_or((path, ""));
+        let before = path.split('?').next().unwrap_or_default();
         let dots = before.split('/').any(|part| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
         if !plain || !path.starts_with('/') || path.starts_with("//") || dots {
             self.fault(
@@ -195,12 +195,11 @@ impl Rules<'_> {
             );
         }
         for (range, bind) in &found.binds {
-            let word = &path[range.clone()];
-            let alone = parameters.split('&').any(|one| one.split_once('=').is_some_and(|(_, value)| value == word));
+            let alone = path[..range.start].ends_with('=') && !path[range.end..].starts_with(|next| next != '&');
             if *bind != Bind::Subject && (range.start < before.len() || !alone) {
                 self.fault(
                     &section.place,
-                    format!("`{word}` is not the value of a parameter"),
+                    format!("`{}` is not the value of a parameter", &path[range.clone()]),
                     "write it as in ?since=:since; a request without a range leaves the parameter out",
                 );
             }
