@@ -482,7 +482,7 @@ mod tests {
             ("</a>; rel=prev, </b>; title=\"x, y; <z>\"; rel=\"last next\"", Some("/b")),
             ("</a>;rel=next;rel=prev", Some("/a")),
             ("</a>; rel=prev; rel=next", None),
-            ("</a>; REL = NEXT", None),
+            ("</a>; REL = NEXT", Some("/a")),
             ("</a>; REL=NEXT", Some("/a")),
             ("</a>; rel=\"next", None),
             ("</a>", None),

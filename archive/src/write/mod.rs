@@ -16,11 +16,13 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::future::Future;
 use std::io::Seek;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::DataFormat;
@@ -384,7 +386,11 @@ impl Turn<'_> {
             }
         }
         let Some(reading) = self.reading.as_mut() else { return Err(Failure::Stopped) };
-        let read = within(spec.statement_timeout, "statement_timeout", reading.read(section, subject, rows));
+        // Drivers take what a server sends for well-formed, and some of them panic when it is not.
+        let guarded = AssertUnwindSafe(reading.read(section, subject, rows)).catch_unwind().map(|result| {
+            result.unwrap_or_else(|_| Err(Failure::Broken("the driver could not make sense of what the server sent".to_owned())))
+        });
+        let read = within(spec.statement_timeout, "statement_timeout", guarded);
         match &mut self.snapshot {
             None => read.await,
             // The deadline first: a source that always has a row would leave it no share of the task's time.

@@ -7,8 +7,12 @@ use std::time::Duration;
 use archive::catalogue::Catalogue;
 use archive::source::Sources;
 use archive::write::{ExportError, Summary};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use wire::DataFormat;
 
 use crate::support::{Made, export, parse};
@@ -79,7 +83,11 @@ impl Service {
     }
 }
 
-async fn serve(mut stream: TcpStream, talk: Arc<impl Fn(&str, usize) -> Vec<Step>>, count: Arc<AtomicUsize>) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    talk: Arc<impl Fn(&str, usize) -> Vec<Step>>,
+    count: Arc<AtomicUsize>,
+) {
     let mut head = Vec::new();
     loop {
         // Requests have no body; one may follow the other.
@@ -445,5 +453,41 @@ fn catalogues_of_services() {
     ] {
         let error = parse(&text(url, settings, section)).unwrap_err().to_string();
         assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+/// The certificate is one that nobody's system trusts, until the operator does.
+#[tokio::test]
+async fn certificates_are_checked() {
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../../../client/tests/it/tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../../client/tests/it/tls/server.key.pem")).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let (listener, acceptor) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TlsAcceptor::from(Arc::new(config)));
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                tokio::spawn(serve(stream, Arc::new(|_: &str, _: usize| answer(row("1", 1))), Arc::default()));
+            }
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("root.pem"), include_bytes!("../../../client/tests/it/tls/root.pem")).unwrap();
+    for (settings, served) in [("ca_file = \"root.pem\"", true), ("", false)] {
+        let catalogue = Arc::new(parse(&text(&url, settings, ORDERS)).unwrap());
+        let sources = Sources::open(&catalogue, folder.path()).await.unwrap();
+        match export(&catalogue, &sources, "activity", "1", DataFormat::Json).await {
+            Ok(_) => assert!(served, "a stranger's certificate was trusted"),
+            Err(error) => {
+                assert!(!served && error.reason() == "source_down" && error.to_string().contains("certificate"), "{error}")
+            }
+        }
+    }
+    for (settings, words) in [("ca_file = \"none.pem\"", "cannot be read"), ("ca_file = \"empty.pem\"", "holds no certificate")] {
+        std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+        let catalogue = parse(&text(&url, settings, ORDERS)).unwrap();
+        let Err(error) = Sources::open(&catalogue, folder.path()).await else { panic!("opened: {settings}") };
+        assert!(error.to_string().contains(words), "{error}");
     }
 }

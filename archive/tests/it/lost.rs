@@ -91,22 +91,22 @@ async fn changed_rows_are_not_mixed(engine: Engine) {
     for change in ["update t set w = 'other' where i = 10", "delete from t where i > 100"] {
         let proxy = Proxy::before(db.url(), plan(1, 900_000)).await;
         let (catalogue, sources) = over(&proxy, &db, "section", "select o, i, w from t where o = :subject order by i").await;
-        let progress = Arc::new(Progress::default());
-        let file = tempfile::tempfile().unwrap();
+        proxy.plan.closing.store(true, Ordering::Relaxed);
         let making = write(
             catalogue,
             &sources,
             order("activity", "1", DataFormat::Json),
-            file,
-            progress.clone(),
+            tempfile::tempfile().unwrap(),
+            Arc::default(),
             CancellationToken::new(),
         );
-        // The change falls between the cut and the second reading: the pause is long enough for it.
+        // The change falls between the cut and the second reading.
         let changing = async {
-            while proxy.plan.cuts.load(Ordering::Relaxed) > 0 {
+            while !proxy.plan.closed.load(Ordering::Relaxed) {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
             db.run(change).await;
+            proxy.plan.closed.store(false, Ordering::Relaxed);
         };
         let (made, ()) = tokio::join!(making, changing);
         let error = made.expect_err("rows of two moments in one section");
@@ -136,23 +136,28 @@ async fn mixed_up_connections_serve_nothing(engine: Engine) {
         parse(
             &(head(engine, &url, settings)
                 + section
-                + &section.replace("\"L\"", "\"S\"").replace("select o, i, w from t where o = :subject", slow)),
+                + &section
+                    .replace("\"L\"", "\"S\"")
+                    .replace("\"activity\"", "")
+                    .replace("select o, i, w from t where o = :subject", slow)),
         )
         .unwrap(),
     );
     let sources = Sources::open(&catalogue, db.folder.path()).await.unwrap();
-    let both = async |one: &str, two: &str| {
+    let both = async |category: &str| {
         tokio::join!(
-            export(&catalogue, &sources, "activity", one, DataFormat::Json),
-            export(&catalogue, &sources, "activity", two, DataFormat::Json)
+            export(&catalogue, &sources, category, "1", DataFormat::Json),
+            export(&catalogue, &sources, category, "2", DataFormat::Json)
         )
     };
     // Both connections are made and have prepared everything: from here on their talk has one form.
-    let (one, two) = both("1", "2").await;
-    assert!(one.unwrap().0.json().contains("hers") && two.unwrap().0.json().contains("his"));
+    for _ in 0..2 {
+        let (one, two) = both("all_data").await;
+        assert!(one.unwrap().0.json().contains("hers") && two.unwrap().0.json().contains("his"));
+    }
     assert_eq!(proxy.plan.seen.load(Ordering::Relaxed), 2);
     proxy.plan.swapped.store(true, Ordering::Relaxed);
-    let (one, two) = both("1", "2").await;
+    let (one, two) = both("activity").await;
     let reasons = [one.map(|(made, _)| made.json()), two.map(|(made, _)| made.json())].map(|made| match made {
         Ok(json) => panic!("served: {json}"),
         Err(error) => error.reason(),

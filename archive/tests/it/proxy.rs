@@ -18,6 +18,9 @@ pub(crate) struct Plan {
     /// Whether two connections get each other's answers.
     pub(crate) swapped: AtomicBool,
     pub(crate) seen: AtomicUsize,
+    /// Whether a cut also keeps new connections waiting, until somebody says otherwise.
+    pub(crate) closing: AtomicBool,
+    pub(crate) closed: AtomicBool,
     clients: Mutex<Vec<Arc<Mutex<OwnedWriteHalf>>>>,
 }
 
@@ -55,6 +58,9 @@ impl Proxy {
 
 async fn carry(client: TcpStream, upstream: TcpStream, plan: Arc<Plan>) {
     plan.seen.fetch_add(1, Ordering::Relaxed);
+    while plan.closed.load(Ordering::Relaxed) {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
     let (mut from_client, to_client) = client.into_split();
     let (mut from_server, mut to_server) = upstream.into_split();
     let own = Arc::new(Mutex::new(to_client));
@@ -76,6 +82,7 @@ async fn carry(client: TcpStream, upstream: TcpStream, plan: Arc<Plan>) {
         }
         left -= count as i64;
         if left < 0 && plan.cuts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |cuts| cuts.checked_sub(1)).is_ok() {
+            plan.closed.store(plan.closing.load(Ordering::Relaxed), Ordering::Relaxed);
             // In the middle of whatever this was.
             let _ = own.lock().await.write_all(&buffer[..count / 2]).await;
             break;
