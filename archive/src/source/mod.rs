@@ -10,9 +10,11 @@ mod sqlite;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -69,6 +71,12 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) trait Reading: Send {
     /// Runs a section's query for one person, and hands every row to `rows`.
     fn read<'a>(&'a mut self, section: &'a Section, subject: &'a Arc<Subject>, rows: Rows) -> Later<'a, Result<Rows, Failure>>;
+
+    /// Whether the answers were ours, asked once after the last section: rows name their owner, but no rows name nobody, and a
+    /// connection that was mixed up with another, or is an answer behind, may well give none.
+    fn verify(&mut self) -> Later<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Ends the snapshot and gives the connection back. A reading that is dropped instead closes its connection.
     fn end(self: Box<Self>) -> Later<'static, ()>;
@@ -175,6 +183,17 @@ pub(crate) fn column_faults(section: &Section, columns: &[&str]) -> Vec<Fault> {
             fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the section")
         })
         .collect()
+}
+
+/// A word that no other connection is asked to repeat at the same time.
+pub(crate) fn watchword() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}", RandomState::new().hash_one(NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// What a connection said instead.
+pub(crate) fn mixed_up() -> Failure {
+    Failure::Broken("the connection gave another one's answers".to_owned())
 }
 
 /// Gives the cells of the last row back as room for the next: the allocation is kept, the borrow is not.

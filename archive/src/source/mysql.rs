@@ -13,7 +13,7 @@ use sqlx::{
 };
 
 use super::mysql_types::{self, BadCell, Form, Scratch};
-use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, FieldKind, Query, Section, Snapshot, SourceSpec, TimeFrom};
 use crate::subject::{Subject, SubjectType};
@@ -174,6 +174,17 @@ impl Reading for MysqlReading {
                 run(connection, "commit").await?;
             }
             Ok(rows)
+        })
+    }
+
+    fn verify(&mut self) -> Later<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let word = watchword();
+            // Sent as it stands and not prepared: an answer to anything else has another form.
+            let asked = sqlx::raw_sql(AssertSqlSafe(format!("select '{word}'")));
+            let said = asked.fetch_optional(self.connection()?).await.map_err(|error| failure(&error))?;
+            let said = said.and_then(|row| row.try_get::<String, _>(0).ok());
+            if said.is_some_and(|said| said == word) { Ok(()) } else { Err(mixed_up()) }
         })
     }
 

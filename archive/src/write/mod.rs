@@ -323,8 +323,13 @@ impl Export<'_> {
         };
         turn.uses -= 1;
         if turn.uses == 0
-            && let Some(reading) = turn.reading.take()
+            && let Some(mut reading) = turn.reading.take()
         {
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
+                verified = within(turn.opened.spec.statement_timeout, "statement_timeout", reading.verify()) => verified.map_err(failed)?,
+            }
             reading.end().await;
             turn.permit = None;
         }

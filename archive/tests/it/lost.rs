@@ -173,7 +173,7 @@ async fn a_server_that_dies_in_mid_stream() {
     }
     let db = Db::new(Engine::Postgres, "create table t (o bigint, i bigint);").await;
     // Each row takes a moment, so that there is a middle.
-    let query = "select cast(:subject as bigint) as o, i, case when i % 1000 = 0 then pg_sleep(0.02)::text end as w from generate_series(1, 400000) i";
+    let query = "select cast(:subject as bigint) as o, i, case when i % 4000 = 0 then pg_sleep(0.02)::text end as w from generate_series(1, 400000) i";
     let catalogue = db.catalogue(&sections(query));
     let sources = Arc::new(db.sources(&catalogue).await);
     for kills in [1, 3] {
@@ -194,14 +194,18 @@ async fn a_server_that_dies_in_mid_stream() {
                     db.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'portward' and datname = current_database()").await;
                     killed.fetch_add(1, Ordering::Relaxed);
                     // The next attempt counts from nothing.
-                    while progress.rows.load(Ordering::Relaxed) > 0 && killed.load(Ordering::Relaxed) < kills {
+                    while killed.load(Ordering::Relaxed) < kills && progress.rows.load(Ordering::Relaxed) > 0 {
                         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                     }
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         };
-        let (made, ()) = tokio::join!(making, killing);
+        tokio::pin!(making);
+        let made = tokio::select! {
+            made = &mut making => made,
+            () = killing => making.await,
+        };
         if kills == 1 {
             assert_eq!(made.unwrap().sections[1].rows, 400_000);
             let value = Made { file }.value();
