@@ -75,8 +75,7 @@ async fn carry(client: TcpStream, upstream: TcpStream, plan: Arc<Plan>) {
     });
     let mut left = plan.after.load(Ordering::Relaxed);
     let mut buffer = vec![0; 16 << 10];
-    loop {
-        let Ok(count) = from_server.read(&mut buffer).await else { break };
+    while let Ok(count) = from_server.read(&mut buffer).await {
         if count == 0 {
             break;
         }

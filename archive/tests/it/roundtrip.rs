@@ -213,8 +213,11 @@ fn kinds(engine: Engine) -> Vec<Kind> {
     }
 }
 
-/// Columns by their kinds, and rows of texts.
-fn tables(kinds: &[Kind]) -> BoxedStrategy<(Vec<usize>, Vec<Vec<Option<String>>>)> {
+/// A row of texts, before the engine makes values of them.
+type TextRow = Vec<Option<String>>;
+
+/// Columns by their kinds, and rows.
+fn tables(kinds: &[Kind]) -> BoxedStrategy<(Vec<usize>, Vec<TextRow>)> {
     let values: Vec<BoxedStrategy<String>> = kinds.iter().map(|kind| kind.values.clone()).collect();
     prop::collection::vec(0..kinds.len(), 1..8)
         .prop_flat_map(move |columns| {
@@ -276,7 +279,7 @@ fn compare(like: Like, engine: Engine, ddl: &str, raw: &str, driver: Option<&[u8
 
 type Driven = Vec<Vec<Option<Vec<u8>>>>;
 
-async fn through_postgres(db: &Db, kinds: &[Kind], columns: &[usize], rows: &[Vec<Option<String>>]) -> Driven {
+async fn through_postgres(db: &Db, kinds: &[Kind], columns: &[usize], rows: &[TextRow]) -> Driven {
     let mut connection = PgConnection::connect(db.url()).await.unwrap();
     connection.execute("set timezone = 'UTC'; set intervalstyle = 'iso_8601'; set extra_float_digits = 1").await.unwrap();
     let places: Vec<String> = columns
@@ -309,7 +312,7 @@ async fn through_postgres(db: &Db, kinds: &[Kind], columns: &[usize], rows: &[Ve
         .collect()
 }
 
-async fn through_mysql(db: &Db, kinds: &[Kind], columns: &[usize], rows: &[Vec<Option<String>>]) -> Driven {
+async fn through_mysql(db: &Db, kinds: &[Kind], columns: &[usize], rows: &[TextRow]) -> Driven {
     let mut connection = MySqlConnection::connect(db.url()).await.unwrap();
     connection.execute("set sql_mode = ''").await.unwrap();
     let places: Vec<&str> = columns
@@ -355,7 +358,7 @@ async fn archive_rows(db: &Db, fields: &str) -> Vec<BTreeMap<String, Box<RawValu
     document.remove("L").unwrap()
 }
 
-async fn server_round(engine: Engine, kinds: &[Kind], columns: &[usize], rows: &[Vec<Option<String>>]) {
+async fn server_round(engine: Engine, kinds: &[Kind], columns: &[usize], rows: &[TextRow]) {
     let declared: Vec<String> = columns.iter().enumerate().map(|(at, column)| format!("c{at} {}", kinds[*column].ddl)).collect();
     let db = Db::new(engine, &format!("create table t (o bigint, id bigint, {})", declared.join(", "))).await;
     let driven = match engine {
