@@ -193,6 +193,7 @@ impl Section {
             fields,
             nests: Vec::new(),
             lookups: Vec::new(),
+            shared: false,
             text_line: None,
             text_group: None,
             text_title: None,

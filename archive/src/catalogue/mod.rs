@@ -144,8 +144,43 @@ pub struct SourceSpec {
     pub connect_timeout: Duration,
     /// Where its people are, if the catalogue says so.
     pub person: Option<PersonTable>,
+    /// What only sources of kind `http` have.
+    pub http: HttpSpec,
     /// Where it was declared.
     pub place: Place,
+}
+
+/// What a source of kind `http` has beside its address.
+#[derive(Clone, Debug)]
+pub struct HttpSpec {
+    /// The file that holds the bearer token, read for every request.
+    pub token_file: Option<PathBuf>,
+    /// Certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The path that tells whether the service is well.
+    pub health: Option<String>,
+    /// How long an answer may take to begin.
+    pub first_byte_timeout: Duration,
+    /// How long an answer may pause.
+    pub idle_timeout: Duration,
+    /// How many bytes a line may have.
+    pub max_line: usize,
+    /// How many pages one section may have.
+    pub max_pages: usize,
+}
+
+impl Default for HttpSpec {
+    fn default() -> Self {
+        Self {
+            token_file: None,
+            ca_file: None,
+            health: None,
+            first_byte_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(30),
+            max_line: 128 << 20,
+            max_pages: 10_000,
+        }
+    }
 }
 
 /// A catalogue whose source cannot be chosen for it.
@@ -160,9 +195,23 @@ pub enum Engine {
     Sqlite,
     /// A PostgreSQL server.
     Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
+    /// A service that streams NDJSON.
+    Http,
 }
 
 impl Engine {
+    /// The word of the catalogue file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+            Self::Http => "http",
+        }
+    }
+
     /// Whether two queries can be read from it at once and see the same.
     pub(crate) fn reads_together(self) -> bool {
         matches!(self, Self::Sqlite | Self::Postgres)
@@ -172,6 +221,8 @@ impl Engine {
         match self {
             Self::Sqlite => sql::Dialect::Sqlite,
             Self::Postgres => sql::Dialect::Postgres,
+            Self::Mysql => sql::Dialect::Mysql,
+            Self::Http => sql::Dialect::Path,
         }
     }
 }

@@ -13,8 +13,8 @@ use super::fields::{TIME_FROM, one_line, read_fields, template, time_format};
 use super::file::{At, File, Table};
 use super::more::{read_key, read_lookups, read_nests};
 use super::{
-    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Included, Owner, Query, Section, Sensitivity, Shape,
-    Snapshot, SourceSpec, SubjectKey, Texts, TimeFrom, rules,
+    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, HttpSpec, Included, Owner, Query, Section, Sensitivity,
+    Shape, Snapshot, SourceSpec, SubjectKey, Texts, TimeFrom, rules,
 };
 use crate::subject::SubjectType;
 
@@ -176,37 +176,26 @@ fn syntax<'i>(file: &File<'_>, text: &'i str) -> Option<Spanned<DeTable<'i>>> {
 
 fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
     if !table.has("kind") {
-        table.missing("kind", "write kind = \"sqlite\" or \"postgres\"");
+        table.missing("kind", "write kind = \"sqlite\", \"postgres\", \"mysql\" or \"http\"");
     }
-    let kind = match table.text("kind").as_ref().map(|at| at.value.as_str()) {
-        Some("sqlite") => Some(Engine::Sqlite),
-        Some("postgres") => Some(Engine::Postgres),
-        Some(kind @ ("mysql" | "http")) => {
-            table.fault(
-                "kind",
-                format!("`kind` of [source.{name}] is \"{kind}\", which is not supported by this version"),
-                "use sqlite or postgres",
-            );
-            None
-        }
-        Some(kind) => {
-            table.fault("kind", format!("`kind` of [source.{name}] is \"{kind}\""), "write one of \"sqlite\", \"postgres\"");
-            None
-        }
-        None => None,
-    };
+    let kind = table.choice(
+        "kind",
+        &[("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres), ("mysql", Engine::Mysql), ("http", Engine::Http)],
+    );
     let address = match (table.word("url"), table.word("url_file")) {
         (Some(url), None) => {
-            let fits = match kind {
-                Some(Engine::Sqlite) => url.value.starts_with("sqlite:"),
-                Some(Engine::Postgres) => url.value.starts_with("postgres://") || url.value.starts_with("postgresql://"),
-                None => true,
+            let begins: &[&str] = match kind {
+                Some(Engine::Sqlite) => &["sqlite:"],
+                Some(Engine::Postgres) => &["postgres://", "postgresql://"],
+                Some(Engine::Mysql) => &["mysql://", "mariadb://"],
+                Some(Engine::Http) => &["https://", "http://"],
+                None => &[""],
             };
-            if !fits {
+            if !begins.iter().any(|begin| url.value.starts_with(begin)) {
                 table.fault(
                     "url",
                     format!("`url` of [source.{name}] does not fit its kind"),
-                    "begin it with sqlite: or postgres://",
+                    format!("begin it with {}", begins.join(" or ")),
                 );
             }
             Some(Address::Url(url.value))
@@ -222,8 +211,15 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         }
         _ => None,
     };
-    let snapshot =
+    let mut snapshot =
         table.choice("snapshot", &[("request", Snapshot::Request), ("section", Snapshot::Section), ("none", Snapshot::None)]);
+    if kind == Some(Engine::Http) {
+        if snapshot.is_some_and(|snapshot| snapshot != Snapshot::None) {
+            table.fault("snapshot", "an HTTP service has no snapshots", "write snapshot = \"none\", or take it out");
+        }
+        snapshot = Some(Snapshot::None);
+    }
+    let http = read_http(&table, kind);
     let spec = SourceSpec {
         kind: kind.unwrap_or(Engine::Sqlite),
         address: address.unwrap_or_else(|| Address::Url(String::new())),
@@ -233,11 +229,62 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         statement_timeout: duration(&table, "statement_timeout").unwrap_or(Duration::from_secs(60)),
         connect_timeout: duration(&table, "connect_timeout").unwrap_or(Duration::from_secs(10)),
         person: excuse::read_person(&table),
+        http,
         place: table.place(),
         name,
     };
     table.finish();
     Some(spec)
+}
+
+const HTTP_ONLY: &[&str] = &["token_file", "ca_file", "health", "first_byte_timeout", "idle_timeout", "max_line", "max_pages"];
+
+fn read_http(table: &Table<'_, '_, '_>, kind: Option<Engine>) -> HttpSpec {
+    for key in HTTP_ONLY {
+        if kind.is_some_and(|kind| kind != Engine::Http) && table.has(key) {
+            table.fault(key, format!("`{key}` is only for sources of kind \"http\""), "take it out");
+        }
+    }
+    let health = table.word("health").map(|at| at.value);
+    if health.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        table.fault("health", "`health` is not a path", "write health = \"/health\"");
+    }
+    let usual = HttpSpec::default();
+    HttpSpec {
+        token_file: table.word("token_file").map(|at| PathBuf::from(at.value)),
+        ca_file: table.word("ca_file").map(|at| PathBuf::from(at.value)),
+        health,
+        first_byte_timeout: duration(table, "first_byte_timeout").unwrap_or(usual.first_byte_timeout),
+        idle_timeout: duration(table, "idle_timeout").unwrap_or(usual.idle_timeout),
+        max_line: size(table, "max_line").unwrap_or(usual.max_line),
+        max_pages: table.integer("max_pages", 1..=1_000_000).map_or(usual.max_pages, |pages| pages as usize),
+    }
+}
+
+/// `"64 KiB"`, `"128 MiB"`.
+fn size(table: &Table<'_, '_, '_>, key: &'static str) -> Option<usize> {
+    let text = table.text(key)?;
+    let parsed = parse_size(&text.value);
+    if parsed.is_none() {
+        table.fault(
+            key,
+            format!("`{key}` is \"{}\"", text.value),
+            "write a number and KiB or MiB, at most 1024 MiB: \"128 MiB\"",
+        );
+    }
+    parsed
+}
+
+fn parse_size(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: usize = text[..split].parse().ok().filter(|number| (1..=1 << 20).contains(number))?;
+    let shift = match text[split..].trim() {
+        "KiB" => 10,
+        "MiB" => 20,
+        _ => return None,
+    };
+    number.checked_shl(shift).filter(|bytes| *bytes <= 1 << 30)
 }
 
 /// `"60 s"`, `"5 min"`, `"1 h"`, `"500 ms"`.
@@ -636,6 +683,15 @@ fn text_path_is_safe(table: &Table<'_, '_, '_>, key: &'static str, path: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64 KiB"), Some(65_536));
+        assert_eq!(parse_size("128MiB"), Some(128 << 20));
+        for text in ["", "64", "0 MiB", "64 MB", "-1 MiB", "99999999 KiB", "2000 MiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::file::{At, Table};
 use super::joined::Asks;
-use super::sql::{Bind, Dialect, scan};
+use super::sql::{Bind, Dialect, Scan, scan};
 use super::{Catalogue, Fault, Owner, Part, Place, Query, Section, Shape};
 
 /// The cheap look at a query; the engine's own is `Sources::check`.
@@ -161,6 +161,9 @@ impl Rules<'_> {
             return;
         }
         let found = scan(sql, dialect);
+        if dialect == Dialect::Path {
+            return self.path(section, sql, &found, asks);
+        }
         if found.open.is_some() {
             self.fault(&section.place, "the query has a literal, a quoted name or a comment that does not end", "close it");
             return;
@@ -172,6 +175,9 @@ impl Rules<'_> {
         if !["select", "with", "values"].contains(&verb.as_str()) {
             self.fault(&section.place, "the query is not a select", "begin it with select or with; sources are only read");
         }
+        for (what, cure) in &found.refused {
+            self.fault(&section.place, format!("the query has `{}`", &sql[what.clone()]), *cure);
+        }
         for stranger in &found.strangers {
             self.fault(
                 &section.place,
@@ -180,6 +186,45 @@ impl Rules<'_> {
             );
         }
         self.binds(section, &found, asks);
+    }
+
+    /// The query of an HTTP service: a path below the source's address.
+    fn path(&self, section: &Section, path: &str, found: &Scan, asks: Asks) {
+        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte));
+        let before = path.split('?').next().unwrap_or_default();
+        let dots = before.split('/').any(|part| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
+        if !plain || !path.starts_with('/') || path.starts_with("//") || dots {
+            self.fault(
+                &section.place,
+                "the query of an HTTP source is not a path",
+                "write one like \"/people/:subject/orders?since=:since&until=:until\", percent-encoded",
+            );
+        }
+        for stranger in &found.strangers {
+            self.fault(
+                &section.place,
+                format!("the path has a parameter `{}` that nothing fills", &path[stranger.clone()]),
+                "use :subject, :since and :until; write %3A for a colon that is none",
+            );
+        }
+        for (range, bind) in &found.binds {
+            let alone = path[..range.start].ends_with('=') && !path[range.end..].starts_with(|next| next != '&');
+            if matches!(bind, Bind::Since | Bind::Until) && (range.start < before.len() || !alone) {
+                self.fault(
+                    &section.place,
+                    format!("`{}` is not the value of a parameter", &path[range.clone()]),
+                    "write it as in ?since=:since; a request without a range leaves the parameter out",
+                );
+            }
+        }
+        self.binds(section, found, asks);
+        if section.fields.is_empty() {
+            self.fault(
+                &section.place,
+                "a section of an HTTP source declares no fields",
+                "list what is written in [section.fields]; keys that are not declared are left out",
+            );
+        }
     }
 
     fn templates(&self, section: &Section) {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Address, Catalogue, Engine, FieldKind, Nest, Owner, Part, Place, Query, Rule, Section, Shape, Snapshot, SourceSpec, TimeFrom,
+    Address, Catalogue, Engine, FieldKind, HttpSpec, Nest, Owner, Part, Place, Query, Rule, Section, Shape, Snapshot, SourceSpec,
+    TimeFrom,
 };
 
 /// The one source of a synthetic catalogue.
@@ -31,6 +32,7 @@ impl Catalogue {
             statement_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             person: None,
+            http: HttpSpec::default(),
             place,
         };
         let sections = self.sections.iter().map(|section| section.synthetic(None)).collect();

@@ -618,10 +618,7 @@ fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses
         text,
         "[source.{}]\nkind = \"{}\"\n{} = {}\nsnapshot = \"{}\"",
         head.source,
-        match ground.engine {
-            Engine::Sqlite => "sqlite",
-            Engine::Postgres => "postgres",
-        },
+        ground.engine.as_str(),
         head.address.0,
         toml(&head.address.1),
         ground.snapshot.as_str()

@@ -1,14 +1,20 @@
 //! The operator's databases. A source hands over rows as cells; what becomes of them is the business of `write`.
 
+mod http;
+mod http_lines;
+mod mysql;
+mod mysql_types;
 mod postgres;
 mod postgres_types;
 mod sqlite;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -43,6 +49,9 @@ pub enum Cell<'r> {
     Date(i32),
 }
 
+/// One of `max_concurrent`, held by the request and by whatever works for it, also when nobody waits for that any more.
+pub(crate) type Permit = Arc<OwnedSemaphorePermit>;
+
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A database, or whatever else answers a section's query with rows.
@@ -55,13 +64,13 @@ pub(crate) trait Source: Send + Sync {
 
     /// Takes a connection for one request and, with `snapshot = "request"`, begins its snapshot. The permit is held as long
     /// as the connection is in use, also by work that nobody waits for any more.
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>>;
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>>;
 
     /// Takes as many connections as `width` says, whose readings all see one and the same state of the data until they end. The permit
     /// counts for all of them. The catalogue asks this only of kinds that can (`Engine::reads_together`).
     fn begin_together<'a>(
         &'a self,
-        permit: Arc<OwnedSemaphorePermit>,
+        permit: Permit,
         width: usize,
     ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         let _ = permit;
@@ -73,6 +82,12 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) trait Reading: Send {
     /// Runs a section's query for one person, and hands every row to `rows`.
     fn read<'a>(&'a mut self, section: &'a Section, binds: &'a Arc<Binds>, rows: Rows) -> Later<'a, Result<Rows, Failure>>;
+
+    /// Whether the answers were ours, asked once after the last section: rows name their owner, but no rows name nobody, and a
+    /// connection that was mixed up with another, or is an answer behind, may well give none.
+    fn verify(&mut self) -> Later<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Ends the snapshot and gives the connection back. A reading that is dropped instead closes its connection.
     fn end(self: Box<Self>) -> Later<'static, ()>;
@@ -118,6 +133,8 @@ impl Sources {
             let source: Box<dyn Source> = match spec.kind {
                 Engine::Sqlite => Box::new(sqlite::SqliteSource::new(spec, &url, base_dir, sections).map_err(fail)?),
                 Engine::Postgres => Box::new(postgres::PostgresSource::new(spec, &url, sections).map_err(fail)?),
+                Engine::Mysql => Box::new(mysql::MysqlSource::new(spec, &url, sections).map_err(fail)?),
+                Engine::Http => Box::new(http::HttpSource::new(spec, &url, base_dir).map_err(fail)?),
             };
             let permits = Arc::new(Semaphore::new(spec.max_concurrent));
             by_name.insert(spec.name.clone(), Opened { spec: spec.clone(), source, permits });
@@ -223,6 +240,17 @@ pub(crate) fn column_faults(section: &Section, columns: &[&str]) -> Vec<Fault> {
         ..told(format!("the column `{column}` is not declared"), "declare it in its fields, hide it, or do not select it")
     });
     problems.into_iter().map(|what| told(what, "correct the query or the section")).chain(undeclared).collect()
+}
+
+/// A word that no other connection is asked to repeat at the same time.
+pub(crate) fn watchword() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}", RandomState::new().hash_one(NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// What a connection said instead.
+pub(crate) fn mixed_up() -> Failure {
+    Failure::Broken("the connection gave another one's answers".to_owned())
 }
 
 /// Gives the cells of the last row back as room for the next: the allocation is kept, the borrow is not.

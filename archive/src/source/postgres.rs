@@ -11,10 +11,9 @@ use sqlx::{
     Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, PgConnection, Postgres, Row, SqlSafeStr, Statement,
     ValueRef,
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::postgres_types::{self, BadCell, Cast, Form};
-use super::{Cell, Later, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec};
 use crate::write::{Binds, Failure, Flow, Rows};
@@ -91,14 +90,14 @@ impl Source for PostgresSource {
         })
     }
 
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
             let mut reading = PostgresReading {
                 connection: Some(connection),
                 snapshot: self.spec.snapshot,
                 known: self.known.clone(),
-                _permit: Arc::new(permit),
+                _permit: permit,
             };
             if self.spec.snapshot == Snapshot::Request {
                 run(reading.connection()?, "begin isolation level repeatable read read only").await?;
@@ -110,7 +109,7 @@ impl Source for PostgresSource {
     /// The first transaction hands its snapshot to the others.
     fn begin_together<'a>(
         &'a self,
-        permit: Arc<OwnedSemaphorePermit>,
+        permit: Permit,
         width: usize,
     ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         Box::pin(async move {
@@ -157,7 +156,7 @@ struct PostgresReading {
     connection: Option<PoolConnection<Postgres>>,
     snapshot: Snapshot,
     known: Arc<Known>,
-    _permit: Arc<OwnedSemaphorePermit>,
+    _permit: Permit,
 }
 
 impl Drop for PostgresReading {
@@ -208,6 +207,17 @@ impl Reading for PostgresReading {
                 run(connection, "commit").await?;
             }
             Ok(rows)
+        })
+    }
+
+    fn verify(&mut self) -> Later<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let word = watchword();
+            // Sent as it stands and not prepared: an answer to anything else has another form.
+            let asked = sqlx::raw_sql(AssertSqlSafe(format!("select '{word}'")));
+            let said = asked.fetch_optional(self.connection()?).await.map_err(|error| failure(&error))?;
+            let said = said.and_then(|row| row.try_get::<String, _>(0).ok());
+            if said.is_some_and(|said| said == word) { Ok(()) } else { Err(mixed_up()) }
         })
     }
 

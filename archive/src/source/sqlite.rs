@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Cell, Later, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
 use crate::catalogue::sql::Bind;
 use crate::catalogue::{Fault, Section, Snapshot, SourceSpec};
 use crate::write::{Binds, Edge, Failure, Flow, Rows, edge};
@@ -114,7 +113,7 @@ impl Source for SqliteSource {
         })
     }
 
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let opener = self.opener();
             let whole = self.spec.snapshot == Snapshot::Request;
@@ -128,7 +127,7 @@ impl Source for SqliteSource {
                 Ok(handle)
             })
             .await?;
-            let reading = SqliteReading { handle: Some(handle), permit: Arc::new(permit), idle: self.idle.clone(), whole };
+            let reading = SqliteReading { handle: Some(handle), permit, idle: self.idle.clone(), whole };
             Ok(Box::new(reading) as Box<dyn Reading>)
         })
     }
@@ -136,7 +135,7 @@ impl Source for SqliteSource {
     /// Each connection has a snapshot of its own, so they are taken until nothing was written in between.
     fn begin_together<'a>(
         &'a self,
-        permit: Arc<OwnedSemaphorePermit>,
+        permit: Permit,
         width: usize,
     ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         Box::pin(async move {
@@ -185,7 +184,7 @@ fn begin_alike(handles: &[Handle]) -> Result<(), Failure> {
 
 struct SqliteReading {
     handle: Option<Handle>,
-    permit: Arc<OwnedSemaphorePermit>,
+    permit: Permit,
     idle: Arc<Mutex<Vec<Handle>>>,
     whole: bool,
 }

@@ -68,6 +68,11 @@ impl ExportError {
         }
     }
 
+    /// Whether a source could not be reached, or was lost.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self, Self::Section { failure: Failure::Down(_), .. })
+    }
+
     pub(super) fn from_io(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::DiskFull,

@@ -45,7 +45,7 @@ impl Keys {
             let read = async { borrowed.read(&key.section, &asked, rows).await.map_err(|failure| failed(&key.section, failure)) };
             let (names, batch) = lent.limits().watch(&key.section, cancel, read).await?.kept();
             lent.put(borrowed);
-            turns.take_back(lent).await;
+            turns.take_back(&key.section, lent).await?;
             found.values.insert(key.name.clone(), values(key, &names, &batch)?);
         }
         Ok(found)

@@ -23,8 +23,10 @@ pub(crate) mod value;
 mod zip;
 
 use std::fs::File;
+use std::io::Seek;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +35,7 @@ use wire::DataFormat;
 use self::container::{ContainerError, Form};
 use self::join::Reader;
 use self::keys::Keys;
-use self::out::{Message, Out, Spare, UNDER_WAY};
+use self::out::{Mark, Message, Out, Spare, UNDER_WAY};
 use self::pieces::Helpers;
 use self::plan::Step;
 use self::rows::Render;
@@ -144,7 +146,7 @@ pub async fn write_with(
     catalogue: Arc<Catalogue>,
     sources: &Sources,
     order: Order,
-    file: File,
+    mut file: File,
     progress: Arc<Progress>,
     cancel: CancellationToken,
     small: u64,
@@ -166,9 +168,32 @@ pub async fn write_with(
         sources,
         progress,
         cancel,
+        snapshot_lost: AtomicBool::new(false),
     };
-    export.make(file, Form { at: order.at, level: order.level, small, helpers: Helpers::of_process() }).await
+    let form = Form { at: order.at, level: order.level, small, helpers: Helpers::of_process() };
+    let mut again = PAUSES[..ANEW].iter();
+    loop {
+        let error = match export.make(&file, form).await {
+            Ok(summary) => return Ok(summary),
+            Err(error) => error,
+        };
+        match again.next() {
+            Some(pause) if export.snapshot_lost.swap(false, Ordering::Relaxed) => {
+                tracing::warn!(%error, "a snapshot was lost with its connection: the archive is begun anew");
+                export.pause(*pause).await?;
+            }
+            _ => return Err(error),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
+        export.progress.rows.store(0, Ordering::Relaxed);
+        export.progress.bytes.store(0, Ordering::Relaxed);
+    }
 }
+
+/// How long to wait before a section is read again whose connection was lost.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// How often a whole archive is begun anew for that, as the snapshot is lost with the connection.
+const ANEW: usize = 2;
 
 struct Export<'s> {
     catalogue: Arc<Catalogue>,
@@ -182,10 +207,13 @@ struct Export<'s> {
     as_text: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
+    /// Whether the last attempt ended because a connection was lost that held a snapshot.
+    snapshot_lost: AtomicBool,
 }
 
 impl Export<'_> {
-    async fn make(&mut self, file: File, form: Form) -> Result<Summary, ExportError> {
+    async fn make(&mut self, file: &File, form: Form) -> Result<Summary, ExportError> {
+        let file = file.try_clone().map_err(ExportError::from_io)?;
         let spare = Spare::default();
         let (to, from) = mpsc::channel(UNDER_WAY);
         let out = Out::new(to, spare.clone(), self.progress.clone());
@@ -249,8 +277,7 @@ impl Export<'_> {
                 }
                 Step::Rows(index) => {
                     let section = Arc::new(catalogue.sections()[*index].clone());
-                    let render = Render::new(out, section.clone(), guise.clone(), self.as_text);
-                    let (back, summary) = self.section(&section, &mut turns, render).await?;
+                    let (back, summary) = self.section(&section, &mut turns, &guise, out).await?;
                     out = back;
                     if summary.repaired > 0 {
                         tracing::warn!(
@@ -277,7 +304,8 @@ impl Export<'_> {
         &self,
         section: &Arc<Section>,
         turns: &mut Turns<'_>,
-        render: Render,
+        guise: &Arc<Guise>,
+        mut out: Out,
     ) -> Result<(Out, SectionSummary), ExportError> {
         let ranged = self.binds.has_range();
         let whole = section.query.as_ref().is_some_and(|query| query.time.is_none());
@@ -290,17 +318,59 @@ impl Export<'_> {
             // Where there are no rows, there are none within them.
             .map(|nest| if runs.is_empty() { Vec::new() } else { self.keys.runs(&self.catalogue, &nest.section, &binds) })
             .collect();
-        let mut lent = turns.lend(section).await?;
         let reader = Reader { person: &self.subject, cancel: &self.cancel, runs: &runs, nested: &nested };
-        let render = if section.nests.is_empty() && section.lookups.is_empty() {
-            reader.plain(section, &mut lent, render).await?
-        } else {
-            reader.joined(section, &mut lent, render).await?
+        // A snapshot of the whole request cannot be gone back to.
+        let mark: Option<Mark> = (!turns.is_snapshot(section)).then(|| out.mark());
+        let mut again = PAUSES.iter();
+        let render = loop {
+            let render = Render::new(out, section.clone(), guise.clone(), self.as_text);
+            let error = match read(&reader, section, turns, render).await {
+                Ok(render) => break render,
+                Err(error) => error,
+            };
+            let lost = error.is_down() && turns.have_begun(section);
+            let Some(mark) = &mark else {
+                self.snapshot_lost.store(lost, Ordering::Relaxed);
+                return Err(error);
+            };
+            match again.next() {
+                Some(pause) if lost => {
+                    tracing::warn!(section = section.name(), %error, "the connection was lost: the section is read again");
+                    self.pause(*pause).await?;
+                    out = mark.again();
+                }
+                _ => return Err(error),
+            }
         };
-        turns.take_back(lent).await;
-        let (out, summary) = render.finish();
+        let (mut out, summary) = render.finish();
+        out.settle().map_err(|failure| failed(section, failure))?;
         Ok((out, SectionSummary { whole: ranged && whole, ..summary }))
     }
+
+    async fn pause(&self, pause: Duration) -> Result<(), ExportError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(ExportError::Cancelled),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
+    }
+}
+
+/// Reads a section once, with the connections that it needs.
+async fn read(
+    reader: &Reader<'_>,
+    section: &Arc<Section>,
+    turns: &mut Turns<'_>,
+    render: Render,
+) -> Result<Render, ExportError> {
+    let mut lent = turns.lend(section).await?;
+    let render = if section.nests.is_empty() && section.lookups.is_empty() {
+        reader.plain(section, &mut lent, render).await?
+    } else {
+        reader.joined(section, &mut lent, render).await?
+    };
+    turns.take_back(section, lent).await?;
+    Ok(render)
 }
 
 fn failed(section: &Section, failure: Failure) -> ExportError {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ use super::binds::Binds;
 use super::intake::Rows;
 use super::{ExportError, Failure, failed};
 use crate::catalogue::{Catalogue, Section, Snapshot, SourceSpec};
-use crate::source::{Opened, Reading, Sources};
+use crate::source::{Opened, Permit, Reading, Sources};
 
 /// A future that ends with the first failure of any kind.
 pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, ExportError>> + Send + 'a>>;
@@ -28,10 +29,10 @@ pub(super) struct Turns<'s> {
 /// One request's turn at one source.
 struct Turn<'s> {
     opened: &'s Opened,
-    /// Until the one connection is taken, which then holds it.
-    permit: Option<OwnedSemaphorePermit>,
-    /// Where several connections are taken, again and again.
-    held: Option<Arc<OwnedSemaphorePermit>>,
+    /// Kept while something is still to be read: who loses a connection must not queue for another one behind others.
+    permit: Permit,
+    /// Whether there has been a connection.
+    begun: bool,
     /// Connections that it may have at once.
     width: usize,
     idle: Vec<Box<dyn Reading>>,
@@ -65,8 +66,8 @@ impl<'s> Turns<'s> {
                 () = cancel.cancelled() => return Err(ExportError::Cancelled),
                 permit = opened.permits.clone().acquire_many_owned(width as u32) => permit.map_err(|_| ExportError::Cancelled)?,
             };
-            let (permit, held) = if width == 1 { (Some(permit), None) } else { (None, Some(Arc::new(permit))) };
-            let turn = Turn { opened, permit, held, width, idle: Vec::new(), deadline: None, uses };
+            let permit = Arc::new(permit);
+            let turn = Turn { opened, permit, begun: false, width, idle: Vec::new(), deadline: None, uses };
             by_name.insert(spec.name.clone(), turn);
         }
         Ok(Self { by_name, cancel: cancel.clone() })
@@ -91,8 +92,23 @@ impl<'s> Turns<'s> {
         Ok(lent)
     }
 
-    /// Takes them back, and gives up the turns that are over.
-    pub(super) async fn take_back(&mut self, lent: Lent) {
+    /// Whether a section is part of a snapshot of the whole request.
+    pub(super) fn is_snapshot(&self, section: &Section) -> bool {
+        self.of(section).any(|turn| turn.opened.spec.snapshot == Snapshot::Request)
+    }
+
+    /// Whether there have been connections for a section: what was never there was not lost.
+    pub(super) fn have_begun(&self, section: &Section) -> bool {
+        self.of(section).all(|turn| turn.begun)
+    }
+
+    fn of(&self, section: &Section) -> impl Iterator<Item = &Turn<'s>> {
+        let needs: Vec<String> = section.needs().into_iter().map(|(name, _)| name.to_owned()).collect();
+        needs.into_iter().filter_map(|name| self.by_name.get(&name))
+    }
+
+    /// Takes them back, and gives up the turns that are over, once their connections have said that the answers were ours.
+    pub(super) async fn take_back(&mut self, section: &Section, lent: Lent) -> Result<(), ExportError> {
         for (name, readings) in lent.readings {
             let Some(turn) = self.by_name.get_mut(&name) else { continue };
             turn.uses = turn.uses.saturating_sub(1);
@@ -101,7 +117,13 @@ impl<'s> Turns<'s> {
             if keep {
                 turn.idle = readings.free;
             } else {
-                for reading in readings.free {
+                for mut reading in readings.free {
+                    tokio::select! {
+                        biased;
+                        () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
+                        verified = within(readings.spec.statement_timeout, "statement_timeout", reading.verify()) =>
+                            verified.map_err(|failure| failed(section, failure))?,
+                    }
                     reading.end().await;
                 }
             }
@@ -109,6 +131,7 @@ impl<'s> Turns<'s> {
                 self.by_name.remove(&name);
             }
         }
+        Ok(())
     }
 }
 
@@ -120,14 +143,14 @@ impl Turn<'_> {
         }
         // A little longer than the source's own limit, whose words say more.
         let limit = spec.connect_timeout + Duration::from_secs(1);
-        let begun = match (self.permit.take(), &self.held) {
-            (Some(permit), _) => vec![within(limit, "connect_timeout", self.opened.source.begin(permit)).await?],
-            (None, Some(held)) => {
-                let width = if spec.snapshot == Snapshot::Request { self.width } else { count };
-                within(limit, "connect_timeout", self.opened.source.begin_together(held.clone(), width)).await?
-            }
-            (None, None) => return Err(Failure::Stopped),
+        let (source, permit) = (&self.opened.source, self.permit.clone());
+        let begun = if self.width == 1 {
+            vec![within(limit, "connect_timeout", source.begin(permit)).await?]
+        } else {
+            let width = if spec.snapshot == Snapshot::Request { self.width } else { count };
+            within(limit, "connect_timeout", source.begin_together(permit, width)).await?
         };
+        self.begun = true;
         if spec.snapshot == Snapshot::Request {
             self.deadline = Some(tokio::time::sleep(spec.max_snapshot).deadline());
         }
@@ -218,7 +241,12 @@ impl Borrowed {
     pub(super) async fn read(&mut self, section: &Section, runs: &[Arc<Binds>], mut rows: Rows) -> Result<Rows, Failure> {
         for binds in runs {
             rows.begin(binds)?;
-            rows = within(self.limit, "statement_timeout", self.reading.read(section, binds, rows)).await?;
+            // Drivers take what a server sends for well-formed, and some of them panic when it is not.
+            let read = AssertUnwindSafe(self.reading.read(section, binds, rows)).catch_unwind().map(|result| {
+                let broken = "the driver could not make sense of what the server sent";
+                result.unwrap_or_else(|_| Err(Failure::Broken(broken.to_owned())))
+            });
+            rows = within(self.limit, "statement_timeout", read).await?;
         }
         Ok(rows)
     }

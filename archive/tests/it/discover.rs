@@ -115,6 +115,7 @@ async fn a_hard_shop(engine: Engine) {
             ("Tickets", &["mood", "tags", "stars", "length"], ["good/[\"a\",\"b\"]/5/2", "null/null/null/0", "", ""]),
             ("Events", &["id"], ["1 3", "2", "", ""]),
         ]),
+        Engine::Mysql => panic!("its schema is not read yet"),
     }
     for (at, person) in ["1", "2", "3", "4"].into_iter().enumerate() {
         let mut found = rows(&db, &catalogue, person).await;
@@ -239,6 +240,7 @@ async fn other_keys(engine: Engine) {
             ("bigint", "7", "7"),
             ("varchar(9)", "'ab'", "ab"),
         ],
+        Engine::Mysql => &[],
     };
     for (kind, value, person) in kinds {
         let other = if *kind == "numeric" || *kind == "numeric(20)" || *kind == "bigint" {

@@ -124,7 +124,7 @@ query = "select user_id, link as \"Gift\" from watch where user_id = :subject an
 async fn db(engine: Engine) -> Db {
     let data = match engine {
         Engine::Sqlite => DATA.replace("chr(10)", "char(10)"),
-        Engine::Postgres => DATA.to_owned(),
+        Engine::Postgres | Engine::Mysql => DATA.to_owned(),
     };
     Db::new(engine, &data).await
 }

@@ -51,6 +51,7 @@ impl Two {
         let (kind, url) = match self.shop.engine {
             Engine::Sqlite => ("sqlite", format!("sqlite:{}", self.shop.folder.path().join("data.db").display())),
             Engine::Postgres => ("postgres", self.shop.url().to_owned()),
+            Engine::Mysql => ("mysql", self.shop.url().to_owned()),
         };
         let shop = format!("[source.shop]\nkind = \"{kind}\"\nurl = \"{url}\"\n");
         head(self.links.engine, self.links.url(), "") + &shop + key + section

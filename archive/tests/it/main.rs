@@ -1,4 +1,4 @@
-//! The archive as its users see it: catalogue in, ZIP out, on both engines.
+//! The archive as its users see it: catalogue in, ZIP out, on every engine.
 
 extern crate portward_archive as archive;
 
@@ -7,13 +7,18 @@ mod discover;
 mod discover_random;
 mod golden;
 mod hostile;
+mod http_source;
 mod joined_faults;
 mod keys;
 mod lookups;
+mod lost;
+mod mysql;
 mod nests;
 mod owner;
+mod proxy;
 mod ranges;
 mod read;
+mod roundtrip;
 mod rules;
 mod support;
 mod trouble;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use archive::catalogue::{Catalogue, CatalogueError};
 use archive::source::Sources;
 use archive::write::{ExportError, Identity, Order, Progress, Summary};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use wire::DataFormat;
@@ -18,6 +18,34 @@ use wire::DataFormat;
 pub(crate) enum Engine {
     Sqlite,
     Postgres,
+    Mysql,
+}
+
+/// Runs one body on all three engines.
+#[macro_export]
+macro_rules! three {
+    ($name:ident, $body:path) => {
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                $body($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if $crate::support::postgres_is_there() {
+                    $body($crate::support::Engine::Postgres).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql() {
+                if $crate::support::mysql_is_there() {
+                    $body($crate::support::Engine::Mysql).await;
+                }
+            }
+        }
+    };
 }
 
 /// Runs one body on both engines.
@@ -52,6 +80,19 @@ pub(crate) fn postgres_is_there() -> bool {
     false
 }
 
+/// Without a server the MySQL part fails, unless somebody says that it may be left out.
+pub(crate) fn mysql_is_there() -> bool {
+    if std::env::var_os("TEST_MYSQL_URL").is_some() {
+        return true;
+    }
+    assert!(
+        std::env::var("PORTWARD_SKIP_MYSQL").as_deref() == Ok("1"),
+        "TEST_MYSQL_URL is not set. Run ./test, which starts a MariaDB for the tests, or set it to a server whose account may create \
+         databases (mysql://root@127.0.0.1:3306/mysql); set PORTWARD_SKIP_MYSQL=1 to leave the MySQL part out"
+    );
+    false
+}
+
 /// A database of its own, dropped at the end.
 pub(crate) struct Db {
     pub(crate) folder: TempDir,
@@ -73,6 +114,13 @@ impl Db {
                 let (base, _) = server.rsplit_once('/').unwrap();
                 Self { url: format!("{base}/{name}"), name: Some(name), folder, engine }
             }
+            Engine::Mysql => {
+                let name = format!("archive_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+                mysql_admin(&format!("create database {name} character set utf8mb4")).await;
+                let server = mysql_server();
+                let (base, _) = server.rsplit_once('/').unwrap();
+                Self { url: format!("{base}/{name}"), name: Some(name), folder, engine }
+            }
         };
         db.run(statements).await;
         db
@@ -87,6 +135,11 @@ impl Db {
             }
             Engine::Postgres => {
                 let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Engine::Mysql => {
+                let mut connection = MySqlConnection::connect(&self.url).await.unwrap();
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await.unwrap();
                 connection.close().await.unwrap();
             }
@@ -130,10 +183,16 @@ impl Db {
 impl Drop for Db {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
+            let engine = self.engine;
             // A runtime of its own: drop may run anywhere.
             let drop = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(admin(&format!("drop database if exists {name} with (force)")));
+                runtime.block_on(async {
+                    match engine {
+                        Engine::Mysql => mysql_admin(&format!("drop database if exists {name}")).await,
+                        _ => admin(&format!("drop database if exists {name} with (force)")).await,
+                    }
+                });
             });
             let _ = drop.join();
         }
@@ -142,6 +201,16 @@ impl Drop for Db {
 
 fn server() -> String {
     std::env::var("TEST_DATABASE_URL").unwrap()
+}
+
+pub(crate) fn mysql_server() -> String {
+    std::env::var("TEST_MYSQL_URL").unwrap()
+}
+
+pub(crate) async fn mysql_admin(statement: &str) {
+    let mut connection = MySqlConnection::connect(&mysql_server()).await.unwrap();
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 async fn admin(statement: &str) {
@@ -154,6 +223,7 @@ pub(crate) fn head(engine: Engine, url: &str, source: &str) -> String {
     let kind = match engine {
         Engine::Sqlite => "sqlite",
         Engine::Postgres => "postgres",
+        Engine::Mysql => "mysql",
     };
     format!(
         r#"

@@ -70,7 +70,7 @@ pub(super) async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
             })
             .collect();
         let made = archive.as_ref().map(|(file, made)| {
-            json!({ "file": file.display().to_string(), "members": made.members, "bytes": made.json_bytes, "size": size_of(file) })
+            json!({ "file": file.display().to_string(), "members": made.files.len(), "bytes": made.json_bytes, "size": size_of(file) })
         });
         say!("{}", json!({ "edition": catalogue.edition, "sections": sections, "archive": made }));
         return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -114,7 +114,7 @@ pub(super) async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
         say!(
             "\n{}: {}, {size} bytes, of {} before compression",
             file.display(),
-            counted(made.members as usize, "member"),
+            counted(made.files.len(), "member"),
             thousands(made.json_bytes)
         );
     }
