@@ -20,7 +20,7 @@ use std::path::Path;
 pub use check::{Finding, Level, inspect};
 pub use draft::{Draft, Head};
 pub use people::{PeopleError, apart};
-pub use preview::{Preview, SectionPreview, preview};
+pub use preview::{Preview, Read, SectionPreview, preview};
 pub use schema::{Column, ColumnKind, ForeignKey, Schema, Table};
 
 use crate::catalogue::{Engine, Snapshot};
