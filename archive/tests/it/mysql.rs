@@ -84,8 +84,15 @@ async fn extremes_enclose_everything() {
         list(&format!("select o, {column} as T from t where o = :subject and {column} >= :since and {column} < :until"), "")
             .replace("owner = ", "time = \"T\"\nowner = ")
     };
-    for (column, rows) in [("dt", 3), ("ts", 3), ("d", 3), ("n", 3), ("x", 3), ("f", 2)] {
-        let catalogue = db.catalogue(&query(column));
+    for (column, rows, counts) in [
+        ("dt", 3, ""),
+        ("ts", 3, ""),
+        ("d", 3, ""),
+        ("n", 3, "time_from = \"unix_ms\"\n"),
+        ("x", 3, "time_from = \"unix_s\"\n"),
+        ("f", 2, "time_from = \"unix_s\"\n"),
+    ] {
+        let catalogue = db.catalogue(&query(column).replace("owner = ", &format!("{counts}owner = ")));
         assert_eq!(db.sources(&catalogue).await.check(&catalogue).await, [], "{column}");
         let (_, summary) = db.export(&catalogue, "activity", "1", DataFormat::Json).await.unwrap();
         // Before the least whole number there are only numbers that are no time.
