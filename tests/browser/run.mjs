@@ -49,7 +49,7 @@ const browser = await chromium.launch({
 
 /** A browser of somebody's own. Everything it does is watched: errors, violations of the policy, requests elsewhere. */
 async function newPage(what, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on('pageerror', (error) => check.ok(false, `${what}: a script fails on ${page.url()}`, error.message));

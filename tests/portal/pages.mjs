@@ -185,7 +185,8 @@ async function picture(page, folder, name) {
 /** A browser of the role's own, signed in. */
 async function begin(role) {
   const { account, login } = ROLES[role];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: Boolean(asked.pictures) });
+  // Without transitions: a colour half-way to another has no contrast to be judged by.
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', bypassCSP: Boolean(asked.pictures) });
   if (process.env.PORTWARD_ASSETS) {
     await context.route(/\/assets\/port(al|ward)\.css/, (route) =>
       route.fulfill({ contentType: 'text/css', body: readFileSync(join(process.env.PORTWARD_ASSETS, new URL(route.request().url()).pathname.slice('/assets/'.length))) }));

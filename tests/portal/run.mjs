@@ -44,7 +44,7 @@ const browser = await chromium.launch({
 let shot = 0;
 /** A browser of somebody's own; `javaScriptEnabled: false` shows that nothing needs scripts. */
 async function newPage(who, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ignoreHTTPSErrors: true, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   page.on('console', (message) => {
@@ -263,7 +263,7 @@ const steps = {
     // What is typed saves itself, without a button.
     await go(developer, `${developer.url().match(/\/developers\/applications\/\d+/)[0]}/edit/application`);
     const kept = developer.waitForResponse((answer) => answer.request().method() === 'POST' && answer.url().endsWith('/edit/application'));
-    await developer.locator('[name=applicant_name]').pressSequentially('Typed and left');
+    await developer.fill('[name=applicant_name]', 'Typed and left');
     check.equal((await kept).status(), 200, 'typed text is saved by itself');
     await developer.reload();
     check.equal(await developer.inputValue('[name=applicant_name]'), 'Typed and left', 'and is there after a reload');
