@@ -1,7 +1,9 @@
 // Every page that somebody can reach, through axe: light and dark, on a desk and on the narrowest phone. Walks `portward dev` along its links
-// as developer, reviewer, support, administrator, person and nobody. Of pages made by one template it takes those that show what none before showed.
+// as developer, reviewer, support, administrator, person and nobody. Of pages made by one template it looks at the first; with --full, at each that shows
+// what none before showed, up to three.
 //
 //   node tests/portal/pages.mjs                          part of ./test portal
+//   node tests/portal/pages.mjs --full                   ./test pages
 //   node tests/portal/pages.mjs --as support --only tickets --pictures /tmp/shots [--sizes 1280,320] [--modes light,dark,forced,large,print]
 //
 // With --pictures it is for the eye, not for the test. PORTWARD_DEV, the first line of `portward dev --json`, walks one that runs already;
@@ -14,7 +16,7 @@ import { chromium } from 'playwright-core';
 import { Checks, startDev } from '../lib.mjs';
 
 const { values: asked } = parseArgs({
-  options: { as: { type: 'string' }, only: { type: 'string' }, pictures: { type: 'string' }, sizes: { type: 'string' }, modes: { type: 'string' } },
+  options: { as: { type: 'string' }, only: { type: 'string' }, pictures: { type: 'string' }, sizes: { type: 'string' }, modes: { type: 'string' }, full: { type: 'boolean' } },
 });
 const check = new Checks();
 const dev = process.env.PORTWARD_DEV ? JSON.parse(process.env.PORTWARD_DEV) : await startDev(['--heavy-rows', '500']);
@@ -88,8 +90,8 @@ const ROLES = {
   support: { account: staff('support'), login: '/console/login', from: ['/console', '/console/tickets'], within: /^\/console/, faulty: ['/console/tickets/'], least: 4 },
   administrator: { account: staff('administrator'), login: '/console/login', from: ['/console'], within: /^\/console/, faulty: ['/console/staff/add', '/console/staff/new'], least: 8 },
 };
-/** Of one template, at most so many pages; of a walk, so many are opened. */
-const [OF_A_KIND, OPENED] = [3, 500];
+/** Of one template, at most so many pages are looked at, and so many asked for; of a walk, so many are asked for. */
+const [OF_A_KIND, ASKED, OPENED] = [asked.full || asked.pictures ? 3 : 1, 12, 500];
 /** What is no page, or ends the walk. */
 const NOT = /\.(zip|json|atom|css|svg|png|pdf|mp4|txt)(\?|$)|\/uploads\/|\/evidence\/\d|\/logout|[?&](after|before)=/;
 
@@ -118,7 +120,7 @@ async function walk(context, { from, within }) {
   while (queue.length && opened.size < OPENED) {
     const path = queue.shift();
     const kind = kindOf(path);
-    if (opened.has(path) || NOT.test(path) || (counts.get(kind) ?? 0) >= 4 * OF_A_KIND) continue;
+    if (opened.has(path) || NOT.test(path) || (counts.get(kind) ?? 0) >= ASKED) continue;
     opened.add(path);
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
     const response = await context.request.get(base + path);
