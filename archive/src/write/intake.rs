@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::binds::Binds;
+use super::out::share;
 use super::rows::{Plan, Render};
 use super::{Failure, column_problems};
 use crate::catalogue::{Owner, Section};
@@ -152,6 +153,7 @@ impl Rows {
                 for message in messages(batch, &mut self.names) {
                     to.send(message).await.map_err(|_| Failure::Stopped)?;
                 }
+                share().await;
                 Ok(())
             }
             To::Few(..) => Ok(()),

@@ -156,13 +156,37 @@ async fn mixed_up_connections_serve_nothing(engine: Engine) {
         assert!(one.unwrap().0.json().contains("hers") && two.unwrap().0.json().contains("his"));
     }
     assert_eq!(proxy.plan.seen.load(Ordering::Relaxed), 2);
-    proxy.plan.swapped.store(true, Ordering::Relaxed);
+    // Each gets the other's rows, and nothing else is amiss.
+    *proxy.plan.exchanged.lock().unwrap() = vec!["hers", "his"];
     let (one, two) = both("activity").await;
-    let reasons = [one.map(|(made, _)| made.json()), two.map(|(made, _)| made.json())].map(|made| match made {
-        Ok(json) => panic!("served: {json}"),
-        Err(error) => error.reason(),
-    });
-    assert!(reasons.contains(&"owner_mismatch"), "{reasons:?}");
+    for made in [one, two] {
+        let error = made.map(|(made, _)| made.json()).expect_err("served");
+        assert_eq!(error.reason(), "owner_mismatch", "{error}");
+    }
+    assert_eq!(proxy.plan.exchanges.load(Ordering::Relaxed), 2);
+    proxy.plan.exchanged.lock().unwrap().clear();
+    // Each gets whatever comes for the other: half an answer, none, that of another question. Whom it was no answer to begins anew on
+    // a connection that this does not reach, and may be served what is theirs; nobody is served anything else.
+    for _ in 0..4 {
+        let first = proxy.plan.seen.load(Ordering::Relaxed);
+        for _ in 0..2 {
+            let (one, two) = both("all_data").await;
+            assert!(one.unwrap().0.json().contains("hers") && two.unwrap().0.json().contains("his"));
+        }
+        let seen = proxy.plan.seen.load(Ordering::Relaxed);
+        // Pairs are of an even number and the next one; others are left alone.
+        let paired = first % 2 == 0 && seen == first + 2;
+        proxy.plan.swapped.store(true, Ordering::Relaxed);
+        let (one, two) = both("activity").await;
+        proxy.plan.swapped.store(false, Ordering::Relaxed);
+        let anew = proxy.plan.seen.load(Ordering::Relaxed) > seen;
+        for (made, own, other) in [(one, "hers", "his"), (two, "his", "hers")] {
+            let Ok((made, _)) = made else { continue };
+            let json = made.json();
+            assert!(json.contains(own) && !json.contains(other), "{json}");
+            assert!(anew || !paired, "served over a connection that was mixed up: {json}");
+        }
+    }
 }
 
 /// A server that ends our sessions, rather than a network that does.

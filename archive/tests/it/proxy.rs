@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Barrier, Mutex};
 
 /// What happens to the bytes.
 #[derive(Default)]
@@ -15,13 +15,33 @@ pub(crate) struct Plan {
     /// Connections that are still to be cut, each after so many bytes of the server's.
     pub(crate) cuts: AtomicUsize,
     pub(crate) after: AtomicI64,
-    /// Whether two connections get each other's answers.
+    /// Whether two connections get each other's answers: all of them, whatever they are.
     pub(crate) swapped: AtomicBool,
+    /// Answers with one of these words in them go to the other connection too, once both have one: no chance decides then.
+    pub(crate) exchanged: std::sync::Mutex<Vec<&'static str>>,
+    pub(crate) exchanges: AtomicUsize,
+    meeting: Meeting,
     pub(crate) seen: AtomicUsize,
     /// Whether a cut also keeps new connections waiting, until somebody says otherwise.
     pub(crate) closing: AtomicBool,
     pub(crate) closed: AtomicBool,
     clients: Mutex<Vec<Arc<Mutex<OwnedWriteHalf>>>>,
+}
+
+/// Where two connections wait for each other.
+struct Meeting(Barrier);
+
+impl Default for Meeting {
+    fn default() -> Self {
+        Self(Barrier::new(2))
+    }
+}
+
+impl Plan {
+    fn is_exchanged(&self, bytes: &[u8]) -> bool {
+        let words = self.exchanged.lock().unwrap();
+        words.iter().any(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes()))
+    }
 }
 
 pub(crate) struct Proxy {
@@ -86,7 +106,12 @@ async fn carry(client: TcpStream, upstream: TcpStream, plan: Arc<Plan>) {
             let _ = own.lock().await.write_all(&buffer[..count / 2]).await;
             break;
         }
-        let target = if plan.swapped.load(Ordering::Relaxed) { plan.clients.lock().await.get(number ^ 1).cloned() } else { None };
+        let exchanged = plan.is_exchanged(&buffer[..count]);
+        if exchanged {
+            plan.meeting.0.wait().await;
+            plan.exchanges.fetch_add(1, Ordering::Relaxed);
+        }
+        let target = if exchanged || plan.swapped.load(Ordering::Relaxed) { plan.clients.lock().await.get(number ^ 1).cloned() } else { None };
         if target.unwrap_or_else(|| own.clone()).lock().await.write_all(&buffer[..count]).await.is_err() {
             break;
         }
