@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::file::Table;
-use super::{ALL_DATA, Catalogue, Category, Empty, Owner, Place, Section, Sensitivity, Shape, Texts};
+use super::{ALL_DATA, Catalogue, Category, Empty, Engine, Owner, Place, Section, Sensitivity, Shape, Texts};
 
 /// A table that refers to a person and that no section exports, with the reason.
 #[derive(Clone, Debug)]
@@ -46,7 +46,10 @@ impl Catalogue {
 
     /// The catalogue with the keys of its records alone: a list at the path of the section's number. Sections without keys are left out.
     pub(crate) fn keys_only(&self) -> Self {
-        let keys = self.sections.iter().enumerate().filter_map(|(at, section)| section.keys_only(at));
+        let keys = self.sections.iter().enumerate().filter_map(|(at, section)| {
+            let source = self.source(&section.query.as_ref()?.source)?;
+            section.keys_only(at, source.kind)
+        });
         self.with(keys.collect())
     }
 
@@ -65,12 +68,14 @@ impl Catalogue {
 }
 
 impl Section {
-    fn keys_only(&self, at: usize) -> Option<Self> {
+    fn keys_only(&self, at: usize, engine: Engine) -> Option<Self> {
         let query = self.query.as_ref()?;
-        if query.key.is_empty() || !query.sql.trim_start().to_ascii_lowercase().starts_with(['s', 'w', 'v']) {
+        // A service cannot be asked for less than it gives.
+        if query.key.is_empty() || engine == Engine::Http {
             return None;
         }
-        let name = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let quote = if engine == Engine::Mysql { "`" } else { "\"" };
+        let name = |name: &str| format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)));
         let mut columns: Vec<String> =
             query.key.iter().enumerate().map(|(at, column)| format!("{} as portward_key_{at}", name(column))).collect();
         let owner = match &query.owner {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::probe::{Probe, create_index, parent_of};
 use super::schema::{Schema, Table};
 use super::{guess, key, ways, words};
-use crate::catalogue::{Catalogue, Owner, Place, Section, SourceSpec};
+use crate::catalogue::{Catalogue, Engine, Owner, Place, Section, SourceSpec};
 use crate::source::address;
 
 /// From so many rows on, reading a table whole for one person is a fault of its own.
@@ -58,9 +58,15 @@ impl Finding {
 pub async fn inspect(catalogue: &Catalogue, base_dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for spec in catalogue.sources() {
+        // A service has no schema to look at.
+        if spec.kind == Engine::Http {
+            continue;
+        }
+        // Also what is nested in a section, and what it looks up: such tables are exported.
         let sections: Vec<&Section> = catalogue
             .sections()
             .iter()
+            .flat_map(Section::queries)
             .filter(|section| section.query.as_ref().is_some_and(|query| query.source == spec.name))
             .collect();
         if let Err(what) = source(catalogue, spec, &sections, base_dir, &mut findings).await {
@@ -87,6 +93,9 @@ async fn source(
     let url = address(spec, base_dir).await?;
     let mut probe = Probe::open(&url, base_dir).await.map_err(|error| error.to_string())?;
     let schema = probe.schema().await.map_err(|error| error.to_string())?;
+    if let Some((person, key)) = people(spec, &schema) {
+        probe.ask_for_one_of(person, &key).await;
+    }
     let mut shown: HashSet<usize> = HashSet::new();
     for section in sections {
         let Some(query) = &section.query else { continue };
@@ -114,16 +123,23 @@ async fn source(
     Ok(())
 }
 
+/// The table that people are in, and what names them there.
+fn people<'s>(spec: &SourceSpec, schema: &'s Schema) -> Option<(&'s Table, String)> {
+    let person = spec.person.as_ref()?;
+    let table = &schema.tables[schema.find(&person.table)?];
+    Some((table, key(table, person.key.as_deref()).ok()?))
+}
+
 async fn plan(probe: &mut Probe, section: &Section, reads: &words::Reads, schema: &Schema, findings: &mut Vec<Finding>) {
-    let Some(query) = &section.query else { return };
     // A query that cannot be prepared is told by `Sources::check`.
-    let Ok(scans) = probe.scans(&query.sql).await else { return };
+    let Ok(scans) = probe.scans(section).await else { return };
     let mut whole: Vec<usize> = Vec::new();
     for (in_schema, name) in scans {
         let named = |in_schema: &Option<String>, name: &str| {
             schema.tables.iter().position(|table| table.schema == *in_schema && table.name == name)
         };
-        let found = match named(&in_schema, &name) {
+        let mysql = probe.engine() == Engine::Mysql;
+        let found = match if mysql { reads.called(&name) } else { named(&in_schema, &name) } {
             Some(found) => Some(found),
             None => match parent_of(probe, in_schema.as_deref(), &name).await {
                 Some((in_schema, name)) => named(&in_schema, &name),

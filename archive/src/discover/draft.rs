@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::guess::{self, Stored, Value};
-use super::quote::{comment, identifier, quoted, toml, toml_lines};
+use super::quote::{comment, identifier, quoted_for, toml, toml_lines};
 use super::schema::{Column, ColumnKind, Schema, Table};
 use super::ways::{Hop, Way, Ways};
 use crate::catalogue::{Engine, Snapshot};
@@ -550,7 +550,7 @@ impl Times<'_> {
         let typed = self.engine == Engine::Sqlite;
         let guessed = match column.kind {
             ColumnKind::Json if typed || column.domain => guess::json(&values).then(|| "type = \"json\"".to_owned()),
-            ColumnKind::Boolean if typed => guess::boolean(&values).then(|| "type = \"boolean\"".to_owned()),
+            ColumnKind::Boolean if typed || self.engine == Engine::Mysql => guess::boolean(&values).then(|| "type = \"boolean\"".to_owned()),
             ColumnKind::Boolean if column.domain => Some("type = \"boolean\"".to_owned()),
             ColumnKind::Integer if column.domain && !guess::timely(&column.name) => Some("type = \"integer\"".to_owned()),
             ColumnKind::Timestamp if !typed && column.domain => Some("type = \"timestamp\", from = \"text\"".to_owned()),
@@ -582,12 +582,12 @@ impl Times<'_> {
                 return false;
             }
             let stored = self.stored(column);
-            match (self.engine, column.kind) {
-                (Engine::Postgres, ColumnKind::Timestamp | ColumnKind::Date) => true,
+            let typed = self.engine == Engine::Sqlite;
+            match column.kind {
+                ColumnKind::Timestamp | ColumnKind::Date if !typed => true,
+                ColumnKind::Integer | ColumnKind::Number => stored.is_some(),
                 // Which text is the greatest depends on the collation there.
-                (Engine::Postgres, ColumnKind::Integer | ColumnKind::Number) => stored.is_some(),
-                (Engine::Postgres, _) => false,
-                _ => stored.is_some(),
+                _ => typed && stored.is_some(),
             }
         };
         guess::time(table, is_time).map(|(column, unsure)| (column.name.clone(), unsure))
@@ -753,6 +753,7 @@ fn section(ground: &Ground<'_>, piece: &Piece, family: &Family) -> String {
 
 /// The query that reads a table's first values.
 pub(super) fn sample_query(engine: Engine, table: &Table, columns: &[String], limit: usize) -> String {
+    let quoted = |name: &str| quoted_for(engine, name);
     let name = match (&table.schema, engine) {
         (Some(schema), _) => format!("{}.{}", quoted(schema), quoted(&table.name)),
         (None, Engine::Postgres) => format!("public.{}", quoted(&table.name)),
@@ -760,7 +761,11 @@ pub(super) fn sample_query(engine: Engine, table: &Table, columns: &[String], li
     };
     let columns: Vec<String> = columns
         .iter()
-        .map(|column| if engine == Engine::Postgres { format!("{}::text", quoted(column)) } else { quoted(column) })
+        .map(|column| match engine {
+            Engine::Postgres => format!("{}::text", quoted(column)),
+            Engine::Mysql => format!("cast({} as char)", quoted(column)),
+            _ => quoted(column),
+        })
         .collect();
     format!("select {} from {name} limit {limit}", columns.join(", "))
 }

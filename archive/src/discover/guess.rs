@@ -1,6 +1,7 @@
 //! What names and a few values suggest. Everything guessed here is marked in the draft.
 
 use super::schema::{Column, ColumnKind, Table};
+use crate::catalogue::Engine;
 
 /// A value of a sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -399,8 +400,11 @@ pub(super) fn time<'t>(table: &'t Table, is_time: impl Fn(&Column) -> bool) -> O
 }
 
 /// Whether a kind is one whose values must be looked at.
-pub(super) fn to_sample(column: &Column, typed_values: bool) -> bool {
+pub(super) fn to_sample(column: &Column, engine: Engine) -> bool {
+    let typed_values = engine == Engine::Sqlite;
     match column.kind {
+        // One byte for a number, until somebody puts a 2 into it.
+        ColumnKind::Boolean if engine == Engine::Mysql => true,
         ColumnKind::Integer | ColumnKind::Number => timely(&column.name),
         ColumnKind::Text | ColumnKind::Other => typed_values || timely(&column.name),
         ColumnKind::Timestamp | ColumnKind::Date | ColumnKind::Boolean | ColumnKind::Json => typed_values,

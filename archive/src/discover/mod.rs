@@ -4,6 +4,7 @@
 mod check;
 mod draft;
 mod guess;
+mod mysql;
 mod people;
 mod postgres;
 mod preview;
@@ -83,7 +84,7 @@ pub async fn draft(wish: &Wish, base_dir: &Path) -> Result<Draft, DiscoverError>
             continue;
         }
         let typed = engine == Engine::Sqlite;
-        let columns: Vec<&Column> = table.columns.iter().filter(|column| guess::to_sample(column, typed)).collect();
+        let columns: Vec<&Column> = table.columns.iter().filter(|column| guess::to_sample(column, engine)).collect();
         // The person's key is looked at too: SQLite types values, not columns.
         let key: Option<&Column> = table.column(&key).filter(|_| at == person && typed);
         let columns: Vec<&Column> = columns

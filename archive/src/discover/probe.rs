@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlConnection, PgConnection, Row};
 
 use super::draft::{Sample, sample_query};
 use super::guess::Value;
-use super::quote::{literal, quoted};
+use super::quote::{backticked, escaped, literal, quoted};
 use super::schema::{Column, ColumnKind, Schema, Table};
-use super::{DiscoverError, careful, postgres, sqlite};
-use crate::catalogue::sql::{Dialect, scan};
-use crate::catalogue::{Engine, Snapshot};
+use super::{DiscoverError, careful, mysql, postgres, sqlite};
+use crate::catalogue::sql::{Bind, Dialect, scan};
+use crate::catalogue::{Engine, Section, Snapshot, TimeFrom};
 
 /// So many values say what a column holds.
 const SAMPLED: usize = 1_000;
@@ -27,6 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) enum Probe {
     Sqlite(PathBuf),
     Postgres(Box<PgConnection>),
+    Mysql(Box<MySqlConnection>, Mysql),
+}
+
+/// What has to be known of a MySQL or MariaDB server.
+pub(super) struct Mysql {
+    mariadb: bool,
+    /// Somebody to ask for: the plan is one for values.
+    person: Option<String>,
 }
 
 fn down(error: impl std::fmt::Display) -> DiscoverError {
@@ -66,13 +75,58 @@ impl Probe {
             connection.execute(sqlx::raw_sql(AssertSqlSafe(session))).await.map_err(down)?;
             return Ok(Self::Postgres(Box::new(connection)));
         }
-        Err(DiscoverError::Address("the address begins with neither sqlite: nor postgres://".to_owned()))
+        if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+            return Self::open_mysql(url).await;
+        }
+        Err(DiscoverError::Address("the address begins with none of sqlite:, postgres:// and mysql://".to_owned()))
+    }
+
+    async fn open_mysql(url: &str) -> Result<Self, DiscoverError> {
+        let address = |what: &str| DiscoverError::Address(what.to_owned());
+        let options: MySqlConnectOptions = url.parse().map_err(|_| address("the address is not one of MySQL"))?;
+        if options.get_database().is_none_or(str::is_empty) {
+            return Err(address("the address names no database: mysql://host/database"));
+        }
+        let options = options
+            .charset("utf8mb4")
+            .timezone("+00:00".to_owned())
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .disable_statement_logging();
+        let connecting = options.connect();
+        let mut connection =
+            tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| down("no connection in time"))?.map_err(down)?;
+        let version: String = sqlx::query_scalar("select version()").fetch_one(&mut connection).await.map_err(down)?;
+        let mariadb = version.contains("MariaDB");
+        // MySQL remembers for a day how many rows there were.
+        let patience = if mariadb {
+            format!("max_statement_time = {}", PATIENCE.as_secs())
+        } else {
+            format!("max_execution_time = {}, session information_schema_stats_expiry = 0", PATIENCE.as_millis())
+        };
+        let session = format!("set session sql_mode = '', session {patience}; set session transaction read only");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(session))).await.map_err(down)?;
+        Ok(Self::Mysql(Box::new(connection), Mysql { mariadb, person: None }))
+    }
+
+    /// Looks for somebody to ask for, where plans depend on it.
+    pub(super) async fn ask_for_one_of(&mut self, table: &Table, key: &str) {
+        let Self::Mysql(connection, server) = self else { return };
+        let (key, table) = (backticked(key), backticked(&table.name));
+        let sql = format!("select cast({key} as char) from {table} where {key} is not null limit 1");
+        server.person = connection
+            .fetch_optional(sqlx::raw_sql(AssertSqlSafe(sql)))
+            .await
+            .ok()
+            .flatten()
+            .and_then(|row| row.try_get(0).ok());
     }
 
     pub(super) fn engine(&self) -> Engine {
         match self {
             Self::Sqlite(_) => Engine::Sqlite,
             Self::Postgres(_) => Engine::Postgres,
+            Self::Mysql(..) => Engine::Mysql,
         }
     }
 
@@ -100,6 +154,7 @@ impl Probe {
         match self {
             Self::Sqlite(_) => self.with(sqlite::describe).await,
             Self::Postgres(connection) => postgres::describe(connection).await.map_err(down),
+            Self::Mysql(connection, server) => mysql::describe(connection, server.mariadb).await.map_err(down),
         }
     }
 
@@ -111,7 +166,7 @@ impl Probe {
                     self.with(|connection| connection.query_row("pragma journal_mode", [], |row| row.get::<_, String>(0))).await;
                 careful(mode.is_ok_and(|mode| mode == "wal"))
             }
-            Self::Postgres(_) => Snapshot::Request,
+            Self::Postgres(_) | Self::Mysql(..) => Snapshot::Request,
         }
     }
 
@@ -144,17 +199,29 @@ impl Probe {
                 let Ok(rows) = connection.fetch_all(AssertSqlSafe(sql)).await else { return Ok(sample) };
                 for row in rows {
                     for (at, column) in columns.iter().enumerate() {
-                        let text: Option<String> = row.try_get(at).unwrap_or_default();
-                        let value = match (text, column.kind) {
-                            (None, _) => Value::Null,
-                            (Some(text), ColumnKind::Integer | ColumnKind::Number) => match (text.parse(), text.parse()) {
-                                (Ok(number), _) => Value::Int(number),
-                                (_, Ok(number)) => Value::Real(number),
-                                _ => Value::Other,
-                            },
-                            (Some(text), _) => Value::Text(text),
-                        };
+                        let value = from_text(row.try_get(at).unwrap_or_default(), column.kind);
                         sample.entry(column.name.clone()).or_default().push(value);
+                    }
+                }
+                Ok(sample)
+            }
+            Self::Mysql(connection, _) => {
+                let mut sample = Sample::new();
+                let Ok(rows) = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await else { return Ok(sample) };
+                for row in rows {
+                    for (at, column) in columns.iter().enumerate() {
+                        let value = from_text(row.try_get(at).unwrap_or_default(), column.kind);
+                        sample.entry(column.name.clone()).or_default().push(value);
+                    }
+                }
+                for column in columns.iter().filter(|column| column.kind == ColumnKind::Boolean) {
+                    let (name, table) = (backticked(&column.name), backticked(&table.name));
+                    let sql = format!(
+                        "select exists (select 1 from (select {name} as v from {table} limit {LOOKED_AT}) as looked_at where v not in (0, 1))"
+                    );
+                    let other = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.and_then(|row| row.try_get::<i64, _>(0));
+                    if other.map_or(true, |other| other != 0) {
+                        sample.entry(column.name.clone()).or_default().push(Value::Other);
                     }
                 }
                 Ok(sample)
@@ -163,13 +230,21 @@ impl Probe {
     }
 
     /// The tables that a query reads whole, by name and schema, as the engine plans it.
-    pub(super) async fn scans(&mut self, sql: &str) -> Result<Vec<(Option<String>, String)>, DiscoverError> {
+    pub(super) async fn scans(&mut self, section: &Section) -> Result<Vec<(Option<String>, String)>, DiscoverError> {
+        let Some(query) = &section.query else { return Ok(Vec::new()) };
         match self {
             Self::Sqlite(_) => {
-                let sql = format!("explain {sql}");
+                let sql = format!("explain {}", query.sql);
                 self.with(move |connection| sqlite_scans(connection, &sql)).await
             }
-            Self::Postgres(connection) => postgres_scans(connection, sql).await.map_err(down),
+            Self::Postgres(connection) => postgres_scans(connection, &query.sql).await.map_err(down),
+            Self::Mysql(connection, server) => {
+                let from = section.time_unit().map(|unit| unit.from);
+                let numbers = matches!(from, Some(TimeFrom::Seconds | TimeFrom::Millis | TimeFrom::Micros));
+                let sql = with_values(&query.sql, server.person.as_deref(), numbers);
+                let found = mysql::scans(connection, sql).await.map_err(down)?;
+                Ok(found.into_iter().map(|name| (None, name)).collect())
+            }
         }
     }
 
@@ -187,8 +262,53 @@ impl Probe {
                 let row = connection.fetch_one(AssertSqlSafe(sql)).await.map_err(down)?;
                 row.try_get(0).map_err(down)
             }
+            Self::Mysql(connection, _) => {
+                let (column, table) = (backticked(column), backticked(&table.name));
+                let sql = format!(
+                    "select exists (select 1 from (select {column} as v from {table} limit {LOOKED_AT}) as looked_at where v is null)"
+                );
+                let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.map_err(down)?;
+                row.try_get::<i64, _>(0).map(|found| found != 0).map_err(down)
+            }
         }
     }
+}
+
+/// A value that was asked for as text.
+fn from_text(text: Option<String>, kind: ColumnKind) -> Value {
+    match (text, kind) {
+        (None, _) => Value::Null,
+        (Some(text), ColumnKind::Integer | ColumnKind::Number | ColumnKind::Boolean) => match (text.parse(), text.parse()) {
+            (Ok(number), _) => Value::Int(number),
+            (_, Ok(number)) => Value::Real(number),
+            _ => Value::Other,
+        },
+        (Some(text), _) => Value::Text(text),
+    }
+}
+
+/// A query of MySQL with values in the place of its binds: it plans for values, and not for whatever may be bound.
+fn with_values(sql: &str, person: Option<&str>, numbers: bool) -> String {
+    let found = scan(sql, Dialect::Mysql);
+    let (mut text, mut from) = (String::with_capacity(sql.len()), 0);
+    for (range, bind) in found.binds.iter().filter(|(range, _)| range.end <= found.end) {
+        text.push_str(&sql[from..range.start]);
+        text.push_str(&match (bind, numbers) {
+            (Bind::Subject, _) => {
+                let person = person.unwrap_or("1");
+                let digits = !person.is_empty() && person.len() < 19 && person.bytes().all(|byte| byte.is_ascii_digit());
+                if digits { person.to_owned() } else { escaped(person) }
+            }
+            (Bind::Key(_), _) => "1".to_owned(),
+            (Bind::Since, true) => i64::MIN.to_string(),
+            (Bind::Until, true) => i64::MAX.to_string(),
+            (Bind::Since, false) => "'0000-00-00 00:00:00'".to_owned(),
+            (Bind::Until, false) => "'9999-12-31 23:59:59'".to_owned(),
+        });
+        from = range.end;
+    }
+    text.push_str(&sql[from..found.end]);
+    text
 }
 
 fn read_sample(connection: &Connection, sql: &str, names: &[String], sample: &mut Sample) -> rusqlite::Result<()> {
@@ -308,7 +428,7 @@ pub(super) fn create_index(engine: Engine, table: &Table, columns: &[String]) ->
         None => identifier(engine, &table.name),
     };
     let columns: Vec<String> = columns.iter().map(|column| identifier(engine, column)).collect();
-    if engine == Engine::Sqlite {
+    if engine != Engine::Postgres {
         let index: Vec<String> = super::guess::words(&format!("{} {}", table.name, columns.join(" ")));
         return format!("create index {} on {name} ({})", identifier(engine, &index.join("_")), columns.join(", "));
     }

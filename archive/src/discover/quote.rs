@@ -2,30 +2,45 @@
 
 use crate::catalogue::Engine;
 
-/// Words that PostgreSQL, SQLite or MariaDB take for their own in one place or another.
-const WORDS: &str = " abort accessible action add after all alter always analyse analyze and any array as asc asensitive asymmetric attach \
-autoincrement authorization before begin between bigint binary bit blob boolean both by call cascade case cast change char character check \
-coalesce collate collation column commit concurrently condition conflict constraint continue convert create cross current current_catalog \
-current_date current_role current_schema current_time current_timestamp current_user cursor database databases day_hour day_minute dec decimal \
-declare default deferrable deferred delayed delete desc describe detach deterministic distinct distinctrow div do double drop dual each else \
-elseif enclosed end escape escaped except exclude exclusive exists exit explain extract fail false fetch filter first float float4 float8 \
-following for force foreign freeze from full fulltext general generated glob grant greatest group grouping groups having high_priority if \
-ignore ilike immediate in index indexed infile initially inner inout insensitive insert instead int int1 int2 int3 int4 int8 integer intersect \
-interval into is isnull iterate join key keys kill last lateral leading least leave left like limit linear lines load localtime localtimestamp \
-lock long longblob longtext loop low_priority match materialized mediumblob mediumint mediumtext middleint mod modifies national natural nchar \
-no no_write_to_binlog none normalize not nothing notnull null nullif nulls numeric of offset on only optimize option optionally or order others \
-out outer outfile over overlaps overlay page_checksum parse_vcol_expr partition placing plan position pragma preceding precision primary \
-procedure purge query raise range read reads real recursive references regexp reindex release rename repeat replace require resignal restrict \
-return returning revoke right rlike rollback row rows savepoint schema schemas select sensitive separator session_user set setof show signal \
-similar slow smallint some spatial specific sql sqlexception sqlstate sqlwarning ssl starting straight_join substring symmetric table \
-tablesample temp temporary terminated text then ties time timestamp tinyblob tinyint tinytext to trailing transaction treat trigger trim true \
-unbounded undo union unique unlock unsigned update usage use user using utc_date utc_time utc_timestamp vacuum values varbinary varchar \
-varcharacter variadic varying verbose view virtual when where while window with within without write xmlattributes xmlconcat xmlelement \
-xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable xor year_month zerofill ";
+/// Words that PostgreSQL, SQLite, MySQL or MariaDB take for their own in one place or another.
+const WORDS: &str = " abort accessible action add after all alter always analyse analyze and any array as asc asensitive asymmetric attach authorization \
+autoincrement before begin between bigint binary bit blob boolean both by call cascade case cast change char character check coalesce \
+collate collation column commit concurrently condition conflict constraint continue convert create cross cube cume_dist current \
+current_catalog current_date current_role current_schema current_time current_timestamp current_user cursor database databases day_hour \
+day_microsecond day_minute day_second dec decimal declare default deferrable deferred delayed delete delete_domain_id dense_rank desc \
+describe detach deterministic distinct distinctrow div do do_domain_ids double drop dual each else elseif empty enclosed end escape escaped \
+except exclude exclusive exists exit explain extract fail false fetch filter first first_value float float4 float8 following for force \
+foreign freeze from full fulltext function general generated get glob grant greatest group grouping groups having high_priority \
+hour_microsecond hour_minute hour_second if ignore ignore_domain_ids ignore_server_ids ilike immediate in index indexed infile initially \
+inner inout insensitive insert instead int int1 int2 int3 int4 int8 integer intersect interval into io_after_gtids io_before_gtids is isnull \
+iterate join json_table key keys kill lag last last_value lateral lead leading least leave left like limit linear lines load localtime \
+localtimestamp lock long longblob longtext loop low_priority manual master_bind master_heartbeat_period master_ssl_verify_server_cert match \
+materialized maxvalue mediumblob mediumint mediumtext middleint minute_microsecond minute_second mod modifies national natural nchar no \
+no_write_to_binlog none normalize not nothing notnull nth_value ntile null nullif nulls numeric of offset on only optimize optimizer_costs \
+option optionally or order others out outer outfile over overlaps overlay page_checksum parallel parse_vcol_expr partition percent_rank \
+placing plan position pragma preceding precision primary procedure purge qualify query raise range rank read reads real recursive \
+ref_system_id references regexp reindex release rename repeat replace require resignal restrict return returning revoke right rlike rollback \
+row row_number rownum rows savepoint schema schemas second_microsecond select sensitive separator session_user set setof show signal similar \
+slow smallint some spatial specific sql sql_big_result sql_calc_found_rows sql_small_result sqlexception sqlstate sqlwarning ssl starting \
+stats_auto_recalc stats_persistent stats_sample_pages stored straight_join substring symmetric system table tablesample temp temporary \
+terminated text then ties time timestamp tinyblob tinyint tinytext to trailing transaction treat trigger trim true unbounded undo union \
+unique unlock unsigned update usage use user using utc_date utc_time utc_timestamp vacuum values varbinary varchar varcharacter variadic \
+varying verbose view virtual when where while window with within without write xmlattributes xmlconcat xmlelement xmlexists xmlforest \
+xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable xor year_month zerofill ";
 
 /// A name in double quotes.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A name in backticks, as MySQL has names.
+pub(super) fn backticked(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A name in this engine's quotes.
+pub(super) fn quoted_for(engine: Engine, name: &str) -> String {
+    if engine == Engine::Mysql { backticked(name) } else { quoted(name) }
 }
 
 /// A name as a query of this engine has it: in quotes only where it would be read as something else without.
@@ -39,12 +54,17 @@ pub(super) fn identifier(engine: Engine, name: &str) -> String {
         || (!folded
             && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
-    if plain && !WORDS.contains(&format!(" {} ", name.to_ascii_lowercase())) { name.to_owned() } else { quoted(name) }
+    if plain && !WORDS.contains(&format!(" {} ", name.to_ascii_lowercase())) { name.to_owned() } else { quoted_for(engine, name) }
 }
 
 /// A value in single quotes, for engines that take a backslash as it stands.
 pub(super) fn literal(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
+}
+
+/// A value in single quotes, for MySQL, where a backslash begins an escape.
+pub(super) fn escaped(value: &str) -> String {
+    literal(&value.replace('\\', "\\\\"))
 }
 
 /// A string of TOML.
@@ -113,7 +133,17 @@ mod tests {
         ] {
             assert_eq!(identifier(Engine::Postgres, name), postgres);
             assert_eq!(identifier(Engine::Sqlite, name), sqlite);
+            let mysql = sqlite.replace("a\"\"b", "a\"b").trim_matches('"').to_owned();
+            let mysql = if mysql == sqlite { mysql } else { format!("`{mysql}`") };
+            assert_eq!(identifier(Engine::Mysql, name), mysql);
         }
+    }
+
+    #[test]
+    fn mysql_has_backticks_and_backslashes() {
+        assert_eq!(identifier(Engine::Mysql, "a`b"), "`a``b`");
+        assert_eq!(identifier(Engine::Mysql, "rank"), "`rank`");
+        assert_eq!(escaped("it's a \\"), "'it''s a \\\\'");
     }
 
     #[test]

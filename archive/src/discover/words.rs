@@ -255,6 +255,11 @@ fn shown(tokens: &[Token], owner: Option<&str>, tables: &[(usize, String)], sche
 }
 
 impl Reads {
+    /// The table that goes by this name in the query.
+    pub(super) fn called(&self, name: &str) -> Option<usize> {
+        self.tables.iter().find(|(_, alias)| alias.eq_ignore_ascii_case(name)).map(|(table, _)| *table)
+    }
+
     /// The columns of a table that the query compares for equality: what an index should begin with.
     pub(super) fn compared(&self, table: usize, schema: &Schema) -> Vec<String> {
         let Some(found) = schema.tables.get(table) else { return Vec::new() };

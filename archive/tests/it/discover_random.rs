@@ -6,8 +6,8 @@ use std::fmt::Write;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::discover::{complaints, drafted, read, rows};
-use crate::support::{Db, Engine, postgres_is_there};
+use crate::discover::{complaints, drafted, quoting, read, rows};
+use crate::support::{Db, Engine, mysql_is_there, postgres_is_there};
 
 const PEOPLE: i64 = 4;
 
@@ -131,7 +131,7 @@ fn whole(world: &[Made], engine: Engine) -> String {
             let _ = writeln!(sql, "insert into {} values ({}, 'w{at}'{values});", quoted(&table.name), at + 1);
         }
     }
-    if engine == Engine::Postgres {
+    if engine != Engine::Sqlite {
         for table in world {
             for key in &table.keys {
                 let _ = writeln!(
@@ -166,7 +166,7 @@ fn owners(world: &[Made], table: usize, row: usize, seen: &mut BTreeSet<(usize, 
 }
 
 async fn holds(world: &[Made], engine: Engine) {
-    let db = Db::new(engine, &whole(world, engine)).await;
+    let db = Db::new(engine, &quoting(engine, &whole(world, engine))).await;
     let text = drafted(&db, "people", None).await;
     let catalogue = read(&text);
     assert_eq!(complaints(&db, &catalogue).await, [], "{text}");
@@ -226,5 +226,12 @@ fn random_schemas_sqlite() {
 fn random_schemas_postgres() {
     if postgres_is_there() {
         run(Engine::Postgres, 12);
+    }
+}
+
+#[test]
+fn random_schemas_mysql() {
+    if mysql_is_there() {
+        run(Engine::Mysql, 12);
     }
 }
