@@ -74,7 +74,8 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
                 let told = format!("{at}{}; {}", finding.what, finding.cure);
                 match finding.level {
                     Level::Fault => report.line("sources", Err::<String, _>(told)),
-                    Level::Warning | Level::Note => report.note("sources", format_args!("{told}")),
+                    Level::Warning => report.warning("sources", format_args!("{told}")),
+                    Level::Note => report.note("sources", format_args!("{told}")),
                 }
             }
         }
@@ -196,6 +197,10 @@ impl Report {
 
     fn note(&mut self, what: &str, words: std::fmt::Arguments<'_>) {
         self.say(format_args!("{what:<15} note    {words}"));
+    }
+
+    fn warning(&mut self, what: &str, words: std::fmt::Arguments<'_>) {
+        self.say(format_args!("{what:<15} warning {words}"));
     }
 
     fn say(&mut self, words: std::fmt::Arguments<'_>) {

@@ -40,12 +40,13 @@ pub(crate) async fn findings(catalogue: &Catalogue, folder: &Path) -> Result<(So
         what: fault.to_string(),
         cure: "correct the source's address".to_owned(),
     })?;
-    let mut found: Vec<Finding> = sources
-        .check(catalogue)
-        .await
+    let examined = sources.examine(catalogue).await;
+    let mut found: Vec<Finding> = examined
+        .faults
         .into_iter()
+        .chain(examined.warnings)
         .map(|fault| Finding {
-            level: Level::Fault,
+            level: if fault.warning { Level::Warning } else { Level::Fault },
             place: Some(Place { file: fault.file.into(), line: fault.line.unwrap_or(0) }),
             what: fault.what,
             cure: fault.cure,

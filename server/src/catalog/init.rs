@@ -13,7 +13,7 @@ use crate::out::say;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The database: `sqlite:shop.db`, `postgres://reader@db.example/shop`
+    /// The database: `sqlite:shop.db`, `postgres://reader@db.example/shop`, `mysql://reader@db.example/shop`
     #[arg(long, value_name = "URL")]
     source: String,
     /// The table in which a person is one row, perhaps with its schema: `users`, `crm.customers`
