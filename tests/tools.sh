@@ -179,6 +179,39 @@ stop_mariadb() {
   MARIADB_DIR= MARIADB_PID=
 }
 
+# ---- S3 -------------------------------------------------------------------------------------------------------------
+
+# rclone serves a folder as S3, and checks signatures; it comes with the Python packages.
+S3_DIR=
+S3_PID=
+start_s3() {
+  local port attempt waited
+  S3_DIR=$(mktemp -d "${TMPDIR:-/tmp}/portward-s3-XXXXXX")
+  mkdir "$S3_DIR/buckets"
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    "$TOOLS/python/bin/rclone" serve s3 --config "$S3_DIR/none" --addr "127.0.0.1:$port" --auth-key portward,portward-secret \
+      --dir-cache-time 0 "$S3_DIR/buckets" >"$S3_DIR/log" 2>&1 </dev/null &
+    S3_PID=$!
+    for ((waited = 0; waited < 150; waited++)); do
+      kill -0 "$S3_PID" 2>/dev/null || break
+      if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        export TEST_S3_URL=http://127.0.0.1:$port TEST_S3_FOLDER=$S3_DIR/buckets
+        return 0
+      fi
+      sleep 0.2
+    done
+  done
+  tail -n 20 "$S3_DIR/log" >&2
+  fail "the S3 service does not start (attempt $attempt)"
+}
+
+stop_s3() {
+  if [ -n "$S3_PID" ]; then kill "$S3_PID" 2>/dev/null || true; wait "$S3_PID" 2>/dev/null || true; fi
+  if [ -n "$S3_DIR" ]; then rm -rf "$S3_DIR"; fi
+  S3_DIR= S3_PID=
+}
+
 # ---- Node and Python ------------------------------------------------------------------------------------------------
 
 need_clients() {

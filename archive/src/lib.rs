@@ -7,6 +7,7 @@ pub mod deflate;
 pub mod discover;
 pub mod read;
 pub mod source;
+pub mod store;
 mod subject;
 pub mod write;
 

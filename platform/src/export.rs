@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::jobs::{Attempt, Outcome};
 use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
-use crate::{Fault, Platform, db, grants, pause, people};
+use crate::{Fault, Platform, db, grants, media, pause, people};
 
 /// How often a running export looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -135,7 +135,11 @@ async fn identity(platform: &Platform, request: &Request) -> Result<archive::wri
     let mut tx = platform.db.read().await?;
     let grant = grants::by_id(&mut tx, request.grant_id).await?;
     drop::<db::Tx>(tx);
-    let mut identity = archive::write::Identity { open_id: grant.map(|grant| grant.open_id), ..Default::default() };
+    let mut identity = archive::write::Identity {
+        open_id: grant.map(|grant| grant.open_id),
+        links: media::links(platform, request).await?,
+        ..Default::default()
+    };
     if platform.catalogue.has_pseudonyms() {
         let secret = grants::pseudonym_secret(platform, request.grant_id).await?;
         let mut of_request = Sha256::new_with_prefix(*secret);

@@ -19,6 +19,7 @@ pub mod ids;
 pub mod jobs;
 pub mod keys;
 pub mod links;
+pub mod media;
 pub mod notices;
 pub mod organisations;
 pub mod people;

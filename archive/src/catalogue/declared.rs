@@ -191,6 +191,7 @@ impl Section {
             empty: super::Empty::List,
             query: Some(query),
             fields,
+            media: None,
             nests: Vec::new(),
             lookups: Vec::new(),
             shared: false,

@@ -103,6 +103,7 @@ impl Section {
             empty: Empty::List,
             query: Some(query),
             fields: Vec::new(),
+            media: None,
             nests: Vec::new(),
             lookups: Vec::new(),
             text_line: None,

@@ -5,6 +5,7 @@ mod excuse;
 mod fields;
 mod file;
 mod joined;
+mod media;
 mod more;
 mod parse;
 mod rules;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use declared::{Format, Lookup, Missing, Nest, Origin, Rule, Stable, SubjectKey, Whose};
 pub(crate) use declared::{MAX_KEY_VALUES, TimeUnit, batch_name};
 pub use excuse::{Excuse, PersonTable};
+pub use media::{Absent, Media, MediaType, Placed, StoreSpec};
 pub use time_format::TimeFormat;
 pub(crate) use time_format::{DayCache, Stamp};
 
@@ -45,6 +47,7 @@ pub struct Catalogue {
     pub subject: SubjectType,
     keys: Vec<SubjectKey>,
     sources: Vec<SourceSpec>,
+    stores: Vec<StoreSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
     excuses: Vec<Excuse>,
@@ -333,6 +336,8 @@ pub struct Section {
     pub query: Option<Query>,
     /// What is known of the columns, by name.
     pub fields: Vec<Field>,
+    /// What of it lies in an object store.
+    pub media: Option<Media>,
     /// Rows of other queries that stand within its rows.
     pub nests: Vec<Nest>,
     /// What is fetched for its rows by their values.

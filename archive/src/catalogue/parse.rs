@@ -14,7 +14,7 @@ use super::file::{At, File, Table};
 use super::more::{read_key, read_lookups, read_nests};
 use super::{
     Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, HttpSpec, Included, Owner, Query, Section, Sensitivity,
-    Shape, Snapshot, SourceSpec, SubjectKey, Texts, TimeFrom, rules,
+    Shape, Snapshot, SourceSpec, StoreSpec, SubjectKey, Texts, TimeFrom, media, rules,
 };
 use crate::subject::SubjectType;
 
@@ -47,6 +47,7 @@ struct Draft {
     subject: Option<SubjectType>,
     keys: Vec<SubjectKey>,
     sources: Vec<SourceSpec>,
+    stores: Vec<StoreSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
     excuses: Vec<Excuse>,
@@ -71,6 +72,7 @@ impl Draft {
             subject: self.subject.unwrap_or(SubjectType::Text),
             keys: self.keys,
             sources: self.sources,
+            stores: self.stores,
             categories: self.categories,
             sections: self.sections,
             excuses: self.excuses,
@@ -142,7 +144,9 @@ impl Draft {
 
     /// What may stand in the main file and in included ones alike.
     fn declarations(&mut self, table: &Table<'_, '_, '_>) {
-        table.reserved(&["store"]);
+        for (name, store) in table.named("store", "store") {
+            self.stores.extend(media::read_store(name, store));
+        }
         for (name, source) in table.named("source", "source") {
             self.sources.extend(read_source(name, source));
         }
@@ -256,39 +260,40 @@ fn read_http(table: &Table<'_, '_, '_>, kind: Option<Engine>) -> HttpSpec {
         health,
         first_byte_timeout: duration(table, "first_byte_timeout").unwrap_or(usual.first_byte_timeout),
         idle_timeout: duration(table, "idle_timeout").unwrap_or(usual.idle_timeout),
-        max_line: size(table, "max_line").unwrap_or(usual.max_line),
+        max_line: size(table, "max_line", 1 << 30).map_or(usual.max_line, |bytes| bytes as usize),
         max_pages: table.integer("max_pages", 1..=1_000_000).map_or(usual.max_pages, |pages| pages as usize),
     }
 }
 
 /// `"64 KiB"`, `"128 MiB"`.
-fn size(table: &Table<'_, '_, '_>, key: &'static str) -> Option<usize> {
+pub(super) fn size(table: &Table<'_, '_, '_>, key: &'static str, most: u64) -> Option<u64> {
     let text = table.text(key)?;
-    let parsed = parse_size(&text.value);
+    let parsed = parse_size(&text.value).filter(|bytes| *bytes <= most);
     if parsed.is_none() {
         table.fault(
             key,
             format!("`{key}` is \"{}\"", text.value),
-            "write a number and KiB or MiB, at most 1024 MiB: \"128 MiB\"",
+            format!("write a number and KiB, MiB or GiB, at most {} MiB: \"128 MiB\"", most >> 20),
         );
     }
     parsed
 }
 
-fn parse_size(text: &str) -> Option<usize> {
+fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: usize = text[..split].parse().ok().filter(|number| (1..=1 << 20).contains(number))?;
+    let number: u64 = text[..split].parse().ok().filter(|number| (1..=1 << 20).contains(number))?;
     let shift = match text[split..].trim() {
         "KiB" => 10,
         "MiB" => 20,
+        "GiB" => 30,
         _ => return None,
     };
-    number.checked_shl(shift).filter(|bytes| *bytes <= 1 << 30)
+    Some(number << shift)
 }
 
 /// `"60 s"`, `"5 min"`, `"1 h"`, `"500 ms"`.
-fn duration(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Duration> {
+pub(super) fn duration(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Duration> {
     let text = table.text(key)?;
     let parsed = parse_duration(&text.value);
     if parsed.is_none() {
@@ -379,7 +384,7 @@ fn texts(table: &Table<'_, '_, '_>, key: &'static str, example: &str) -> Texts {
     Texts(words)
 }
 
-const RESERVED_IN_SECTION: &[&str] = &["media", "changed", "lag", "deleted"];
+const RESERVED_IN_SECTION: &[&str] = &["changed", "lag", "deleted"];
 
 fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     let path = table.texts("path");
@@ -432,6 +437,7 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
             "text_line",
             "nest",
             "lookup",
+            "media",
         ] {
             // Asked for, so that it is not told a second time as unknown.
             if table.get(key).is_some() {
@@ -443,6 +449,7 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         read_query(&table, &shape)
     };
     let fields = if constant { Vec::new() } else { read_fields(&table, query.as_ref(), "[section.fields]") };
+    let media = if constant { None } else { media::read_media(&table) };
     let nests = if constant { Vec::new() } else { read_nests(&table, &path, query.as_ref()) };
     let lookups = if constant { Vec::new() } else { read_lookups(&table, &path) };
     let text_line = if constant { None } else { template(&table, "text_line") };
@@ -454,6 +461,7 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
         empty,
         query,
         fields,
+        media,
         nests,
         lookups,
         text_line,
@@ -688,7 +696,8 @@ mod tests {
     fn sizes() {
         assert_eq!(parse_size("64 KiB"), Some(65_536));
         assert_eq!(parse_size("128MiB"), Some(128 << 20));
-        for text in ["", "64", "0 MiB", "64 MB", "-1 MiB", "99999999 KiB", "2000 MiB"] {
+        assert_eq!(parse_size("5 GiB"), Some(5 << 30));
+        for text in ["", "64", "0 MiB", "64 MB", "-1 MiB", "99999999 KiB"] {
             assert_eq!(parse_size(text), None, "{text}");
         }
     }

@@ -43,6 +43,7 @@ pub(super) fn check(catalogue: &Catalogue, faults: &RefCell<Vec<Fault>>) {
     }
     rules.paths();
     super::excuse::check(catalogue, &mut |place, what, cure| rules.fault(place, what, cure));
+    super::media::check(catalogue, &mut |place, what, cure| rules.fault(place, what, cure));
     rules.text_files();
 }
 

@@ -36,7 +36,7 @@ impl Catalogue {
             place,
         };
         let sections = self.sections.iter().map(|section| section.synthetic(None)).collect();
-        Catalogue { sources: vec![source], sections, keys: Vec::new(), excuses: Vec::new(), ..self.clone() }
+        Catalogue { sources: vec![source], sections, keys: Vec::new(), stores: Vec::new(), excuses: Vec::new(), ..self.clone() }
     }
 }
 

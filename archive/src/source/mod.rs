@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::catalogue::{Address, Catalogue, Engine, Fault, Owner, Place, Section, SourceSpec};
+use crate::store::Store;
 use crate::subject::{Subject, SubjectType};
 use crate::write::{Binds, Failure, Rows};
 
@@ -68,11 +69,7 @@ pub(crate) trait Source: Send + Sync {
 
     /// Takes as many connections as `width` says, whose readings all see one and the same state of the data until they end. The permit
     /// counts for all of them. The catalogue asks this only of kinds that can (`Engine::reads_together`).
-    fn begin_together<'a>(
-        &'a self,
-        permit: Permit,
-        width: usize,
-    ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         let _ = permit;
         Box::pin(async move { Err(Failure::Query(format!("this kind of source cannot read {width} queries at once"))) })
     }
@@ -93,9 +90,10 @@ pub(crate) trait Reading: Send {
     fn end(self: Box<Self>) -> Later<'static, ()>;
 }
 
-/// The sources of a catalogue, opened: one pool and one semaphore each.
+/// The sources of a catalogue, opened: one pool and one semaphore each; and its object stores.
 pub struct Sources {
     by_name: HashMap<String, Opened>,
+    stores: HashMap<String, Store>,
 }
 
 pub(crate) struct Opened {
@@ -115,8 +113,9 @@ pub struct Examined {
 
 /// A source that cannot even be tried.
 #[derive(Debug, thiserror::Error)]
-#[error("source `{name}`: {what}")]
+#[error("{name}: {what}")]
 pub struct SourceError {
+    /// Of which source or store.
     name: String,
     what: String,
 }
@@ -127,7 +126,7 @@ impl Sources {
     pub async fn open(catalogue: &Catalogue, base_dir: &Path) -> Result<Self, SourceError> {
         let mut by_name = HashMap::new();
         for spec in catalogue.sources() {
-            let fail = |what: String| SourceError { name: spec.name.clone(), what };
+            let fail = |what: String| SourceError { name: format!("source `{}`", spec.name), what };
             let url = address(spec, base_dir).await.map_err(fail)?;
             let sections = catalogue.queries().count();
             let source: Box<dyn Source> = match spec.kind {
@@ -139,7 +138,12 @@ impl Sources {
             let permits = Arc::new(Semaphore::new(spec.max_concurrent));
             by_name.insert(spec.name.clone(), Opened { spec: spec.clone(), source, permits });
         }
-        Ok(Self { by_name })
+        let mut stores = HashMap::new();
+        for spec in catalogue.stores() {
+            let fail = |what: String| SourceError { name: format!("store `{}`", spec.name), what };
+            stores.insert(spec.name.clone(), Store::open(spec, base_dir).await.map_err(fail)?);
+        }
+        Ok(Self { by_name, stores })
     }
 
     /// Connects to every source and prepares every query: names the tables and columns that are missing, and the sections
@@ -164,6 +168,11 @@ impl Sources {
             let sections: Vec<&Section> = catalogue.queries().filter(|section| section.source_name() == spec.name).collect();
             faults.extend(opened.source.check(sections, &examples).await);
         }
+        for spec in catalogue.stores() {
+            if let Some(store) = self.store(&spec.name) {
+                faults.extend(store.check().await);
+            }
+        }
         let (warnings, faults) = faults.into_iter().partition(|fault| fault.warning);
         Examined { faults, warnings }
     }
@@ -179,6 +188,11 @@ impl Sources {
                 Owner::Column(_) => None,
             })
             .collect()
+    }
+
+    /// The object store of this name.
+    pub fn store(&self, name: &str) -> Option<&Store> {
+        self.stores.get(name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Opened> {

@@ -12,6 +12,7 @@ mod join;
 pub(crate) mod json;
 mod keys;
 mod lookup;
+mod media;
 mod out;
 mod pieces;
 mod plan;
@@ -22,6 +23,7 @@ mod turns;
 pub(crate) mod value;
 mod zip;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Seek;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use wire::DataFormat;
 use self::container::{ContainerError, Form};
 use self::join::Reader;
 use self::keys::Keys;
+use self::media::Collected;
 use self::out::{Mark, Message, Out, Spare, UNDER_WAY};
 use self::pieces::Helpers;
 use self::plan::Step;
@@ -48,6 +51,7 @@ use crate::subject::Subject;
 pub(crate) use self::binds::{Binds, Edge, edge, nanos_per_unit, whole_days, whole_units};
 pub use self::error::{ExportError, Failure};
 pub(crate) use self::intake::{Flow, Rows};
+pub use self::media::{Links, MediaSummary, mime};
 pub use self::rules::{Identity, Ruled};
 
 /// What is to be made.
@@ -91,7 +95,9 @@ pub struct Summary {
     pub sections: Vec<SectionSummary>,
     /// The members of the ZIP, in order.
     pub files: Vec<FileSummary>,
-    /// Bytes before compression, of all members.
+    /// What became of media, by section.
+    pub media: BTreeMap<String, MediaSummary>,
+    /// Bytes before compression, of all members but media.
     pub json_bytes: u64,
 }
 
@@ -164,6 +170,12 @@ pub async fn write_with(
         identity: order.identity,
         keys: Keys::default(),
         as_text: order.format == DataFormat::Text,
+        media_folder: match order.format {
+            DataFormat::Text => format!("{}/media/", catalogue.text_root),
+            DataFormat::Json => "media/".to_owned(),
+        },
+        // The compatible archive has one member.
+        media_as_links: order.format == DataFormat::Json,
         catalogue,
         sources,
         progress,
@@ -195,6 +207,9 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1
 /// How often a whole archive is begun anew for that, as the snapshot is lost with the connection.
 const ANEW: usize = 2;
 
+/// What was rendered: the sections, the media of each, and bytes before compression without media.
+type Rendered = (Vec<SectionSummary>, BTreeMap<String, MediaSummary>, u64);
+
 struct Export<'s> {
     catalogue: Arc<Catalogue>,
     sources: &'s Sources,
@@ -205,6 +220,9 @@ struct Export<'s> {
     keys: Keys,
     identity: Identity,
     as_text: bool,
+    /// Where media lie in the archive, and whether they are links instead.
+    media_folder: String,
+    media_as_links: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
     /// Whether the last attempt ended because a connection was lost that held a snapshot.
@@ -222,7 +240,10 @@ impl Export<'_> {
         // The channel is closed now, so the writer ends too.
         let written = writer.await.map_err(|error| ExportError::Io(std::io::Error::other(error)))?;
         match (rendered, written) {
-            (Ok((sections, json_bytes)), Ok(files)) => Ok(Summary { sections, files, json_bytes }),
+            (Ok(rendered), Ok(files)) => {
+                let (sections, media, json_bytes) = rendered;
+                Ok(Summary { sections, files, media, json_bytes })
+            }
             (_, Err(ContainerError::Io(error))) => Err(ExportError::from_io(error)),
             (Err(error), _) => Err(error),
             (Ok(_), Err(ContainerError::Abandoned)) => {
@@ -231,7 +252,7 @@ impl Export<'_> {
         }
     }
 
-    async fn render(&mut self, mut out: Out) -> Result<(Vec<SectionSummary>, u64), ExportError> {
+    async fn render(&mut self, mut out: Out) -> Result<Rendered, ExportError> {
         let sections: Vec<&Section> = self
             .steps
             .iter()
@@ -247,7 +268,8 @@ impl Export<'_> {
         let mut turns = Turns::take(&self.catalogue, self.sources, &read, &self.cancel).await?;
         self.keys = Keys::find(&keys, &self.subject, &mut turns, &self.cancel).await?;
         let own = std::iter::once(&self.subject).chain(self.keys.all()).cloned().collect();
-        let guise = Arc::new(Guise::new(self.identity.clone(), own));
+        let media = Arc::new(Collected::new(self.media_folder.clone(), self.identity.links.clone(), self.media_as_links));
+        let guise = Arc::new(Guise::new(self.identity.clone(), own, media.clone()));
         let mut done = Vec::with_capacity(sections.len());
         let catalogue = self.catalogue.clone();
         for step in &self.steps {
@@ -296,8 +318,11 @@ impl Export<'_> {
         }
         let total = out.total();
         out.flush().await.map_err(|_| ExportError::Cancelled)?;
+        // The databases are not kept waiting for what is fetched elsewhere.
+        drop(turns);
+        let media = media::write(&media, &catalogue, self.sources, &mut out, &self.cancel).await?;
         out.send(Message::Finish).await.map_err(|_| ExportError::Cancelled)?;
-        Ok((done, total))
+        Ok((done, media, total))
     }
 
     async fn section(
@@ -328,6 +353,9 @@ impl Export<'_> {
                 Ok(render) => break render,
                 Err(error) => error,
             };
+            if guise.media.is_foreign() {
+                return Err(failed(section, Failure::Owner));
+            }
             let lost = error.is_down() && turns.have_begun(section);
             let Some(mark) = &mark else {
                 self.snapshot_lost.store(lost, Ordering::Relaxed);
@@ -357,12 +385,7 @@ impl Export<'_> {
 }
 
 /// Reads a section once, with the connections that it needs.
-async fn read(
-    reader: &Reader<'_>,
-    section: &Arc<Section>,
-    turns: &mut Turns<'_>,
-    render: Render,
-) -> Result<Render, ExportError> {
+async fn read(reader: &Reader<'_>, section: &Arc<Section>, turns: &mut Turns<'_>, render: Render) -> Result<Render, ExportError> {
     let mut lent = turns.lend(section).await?;
     let render = if section.nests.is_empty() && section.lookups.is_empty() {
         reader.plain(section, &mut lent, render).await?

@@ -448,6 +448,9 @@ impl Plan {
         for name in &query.hidden {
             find("hidden", name, names);
         }
+        if let Some(media) = &section.media {
+            find("what holds its media", &media.column, names);
+        }
         for field in &section.fields {
             find("a field", &field.name, &all);
         }
@@ -517,12 +520,20 @@ fn of_rule(field: Option<&Field>, left_out: bool) -> Option<Ruled> {
     Some(Ruled { column: field.name.clone(), rule: field.rule, left_out })
 }
 
+/// Whether a column holds keys of objects in a store.
+fn placed(section: &Section, name: &str, guise: Option<&Guise>) -> Option<Box<Treat>> {
+    let media = section.media.as_ref().filter(|media| media.column == name)?;
+    let guise = guise?;
+    let subject = guise.own.first().map(crate::Subject::as_str).unwrap_or_default();
+    Some(Box::new(Treat::Media(guise.media.placing(media, section.name(), subject))))
+}
+
 impl Column {
     /// None where the field is left out.
     fn new(section: &Section, at: usize, name: &str, first: bool, guise: Option<&Guise>) -> Option<Self> {
         let field = section.field(name);
         let treat = match treated(field, guise) {
-            Treated::AsItIs => None,
+            Treated::AsItIs => placed(section, name, guise),
             Treated::As(treat) => Some(treat),
             Treated::LeftOut => return None,
         };

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::json;
+use super::media::{Collected, Links, Placing};
 use crate::catalogue::{Field, Format, Rule, Stable};
 use crate::source::Cell;
 use crate::subject::{Subject, uuid_text};
@@ -20,6 +22,8 @@ pub struct Identity {
     pub grant_secret: Option<[u8; 32]>,
     /// The secret of pseudonyms that are the same in this archive only. Without it, their fields are left out.
     pub archive_secret: Option<[u8; 32]>,
+    /// What makes links to media. Without it the objects' keys stand in their place.
+    pub links: Option<Links>,
 }
 
 impl fmt::Debug for Identity {
@@ -44,11 +48,13 @@ pub(super) struct Guise {
     pub(super) identity: Identity,
     /// The person's subject and keys.
     pub(super) own: Vec<Subject>,
+    /// What lies in object stores.
+    pub(super) media: Arc<Collected>,
 }
 
 impl Guise {
-    pub(super) fn new(identity: Identity, own: Vec<Subject>) -> Self {
-        Self { identity, own }
+    pub(super) fn new(identity: Identity, own: Vec<Subject>, media: Arc<Collected>) -> Self {
+        Self { identity, own, media }
     }
 }
 
@@ -58,6 +64,7 @@ pub(super) enum Treat {
     Pseudonym(Hmac<Sha256>),
     OpenId { open_id: String, own: Vec<Subject> },
     Minimal(Option<Format>),
+    Media(Placing),
 }
 
 /// How a field is written.
@@ -101,6 +108,8 @@ impl Treat {
                 false => Err("is not the person's own identifier, and the rule is \"open_id\""),
             },
             Self::Minimal(format) => Ok(minimal(*format, &text)),
+            Self::Media(_) if text.is_empty() => Ok(None),
+            Self::Media(placing) => placing.place(&text).map(Some),
         }
     }
 }

@@ -12,6 +12,7 @@ mod joined_faults;
 mod keys;
 mod lookups;
 mod lost;
+mod media;
 mod mysql;
 mod nests;
 mod owner;

@@ -36,7 +36,12 @@ user_id = { type = "string", whose = "self", rule = "open_id" }
 "#;
 
 fn identity(grant: u8, archive: u8) -> Identity {
-    Identity { open_id: Some("open-7".into()), grant_secret: Some([grant; 32]), archive_secret: Some([archive; 32]) }
+    Identity {
+        open_id: Some("open-7".into()),
+        grant_secret: Some([grant; 32]),
+        archive_secret: Some([archive; 32]),
+        ..Identity::default()
+    }
 }
 
 async fn made(

@@ -70,7 +70,8 @@ async fn open(state: &State, request: Request, told: &mut Told) -> Result<Respon
     metrics::counter!("portward_downloads_total", "world" => platform.world.as_str()).increment(1);
     let key = archive.key(platform)?;
     let bytes = platform.vault.read(&archive.object, &key, size, part.clone());
-    let sending = Sending::new(told.heard, state.clone(), status == StatusCode::OK, part.end - part.start);
+    let sending =
+        Sending::new(told.heard, state.clone(), access_log::Call::Download, status == StatusCode::OK, part.end - part.start);
     let body = Body::from_stream(watched(state.clone(), found.request_id, bytes, sending));
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -109,14 +110,14 @@ fn asked_range(call: &Call, etag: &str, size: u64) -> Result<Option<Range<u64>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Whole,
     Part(Range<u64>),
     Nowhere,
 }
 
 /// Reads `Range: bytes=a-b`. Anything else than one range of bytes is passed over, and the whole is sent, as RFC 9110 14.2 allows.
-fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
+pub(super) fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
     let mut values = headers.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Asked::Whole };
     let spec = value.to_str().ok().and_then(|text| text.trim().strip_prefix("bytes=")).and_then(|spec| spec.split_once('-'));
@@ -150,7 +151,7 @@ fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
 
 /// Ends the stream with a fault when the archive is no longer to be read: withdrawn, cancelled, expired. What was sent until then is a
 /// torn file, which no reader takes for whole.
-fn watched(
+pub(super) fn watched(
     state: State,
     request_id: i64,
     bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static,

@@ -71,8 +71,12 @@ async fn write(catalogue: Arc<Catalogue>, sources: &Sources, subject: String, mu
         None => catalogue.categories().iter().map(|category| category.name.clone()).collect(),
     };
     // Made-up people need no secret, and the same sample is made each time.
-    let identity =
-        Identity { open_id: Some("sample-open-id".into()), grant_secret: Some([0; 32]), archive_secret: Some([1; 32]) };
+    let identity = Identity {
+        open_id: Some("sample-open-id".into()),
+        grant_secret: Some([0; 32]),
+        archive_secret: Some([1; 32]),
+        links: None,
+    };
     let at = jiff::Timestamp::UNIX_EPOCH;
     let order = Order { subject, categories, format: DataFormat::Json, at, since: None, until: None, identity, level: 9 };
     let progress = Arc::new(Progress::default());
