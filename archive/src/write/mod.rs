@@ -6,6 +6,7 @@
 
 mod binds;
 mod container;
+mod csv;
 mod error;
 mod format;
 mod intake;
@@ -38,7 +39,7 @@ use self::keys::Keys;
 use self::out::{Mark, Message, Out, Spare, UNDER_WAY};
 use self::pieces::Helpers;
 use self::plan::Step;
-use self::rows::Render;
+use self::rows::{Render, tables};
 use self::rules::Guise;
 use self::turns::Turns;
 use crate::catalogue::{Catalogue, Section, Shape};
@@ -164,7 +165,7 @@ pub async fn write_with(
         subject,
         identity: order.identity,
         keys: Keys::default(),
-        as_text: order.format == Format::Text,
+        format: order.format,
         catalogue,
         sources,
         progress,
@@ -205,7 +206,7 @@ struct Export<'s> {
     binds: Binds,
     keys: Keys,
     identity: Identity,
-    as_text: bool,
+    format: Format,
     progress: Arc<Progress>,
     cancel: CancellationToken,
     /// Whether the last attempt ended because a connection was lost that held a snapshot.
@@ -259,6 +260,9 @@ impl Export<'_> {
                     out.blocks = false;
                 }
                 Step::Bytes(bytes) => out.buffer.extend_from_slice(bytes),
+                Step::Constant(index) if !matches!(self.format, Format::Json | Format::Text) => {
+                    tables::constant(&catalogue.sections()[*index], self.format, &mut out.buffer);
+                }
                 Step::Constant(index) => {
                     let section = &catalogue.sections()[*index];
                     if let (Shape::Constant(json), Some(key)) = (&section.shape, section.path.last()) {
@@ -324,7 +328,8 @@ impl Export<'_> {
         let mark: Option<Mark> = (!turns.is_snapshot(section)).then(|| out.mark());
         let mut again = PAUSES.iter();
         let render = loop {
-            let render = Render::new(out, section.clone(), guise.clone(), self.as_text);
+            let by_text = (self.format == Format::Csv).then(|| section.columns_by_text(&self.catalogue)).flatten();
+            let render = Render::new(out, section.clone(), guise.clone(), self.format).headed_by(by_text);
             let error = match read(&reader, section, turns, render).await {
                 Ok(render) => break render,
                 Err(error) => error,
