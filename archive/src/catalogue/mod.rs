@@ -1,14 +1,17 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
+pub mod contents;
 mod declared;
 mod excuse;
 mod fields;
 mod file;
+mod file_names;
 mod joined;
 mod media;
 mod more;
 mod parse;
 mod rules;
+pub mod schema;
 pub(crate) mod sql;
 mod synthetic;
 mod time_format;

@@ -245,6 +245,11 @@ pub(crate) fn fault_at(place: &Place, what: impl Into<String>, cure: impl Into<S
     }
 }
 
+/// The columns that a service is expected to give for a section.
+pub(crate) fn service_columns(section: &Section) -> Vec<String> {
+    http::columns(section)
+}
+
 /// What a query's columns lack, as faults of the section.
 pub(crate) fn column_faults(section: &Section, columns: &[&str]) -> Vec<Fault> {
     let told = |what: String, cure: &str| fault_at(&section.place, format!("section \"{}\": {what}", section.name()), cure);

@@ -216,6 +216,11 @@ async fn meet(
         room = recycle(cells);
         outer.at = outer.batch.len();
     }
+    if !begun && !outer.names.is_empty() {
+        // A table has its first line also where it has no other.
+        let names: Vec<&str> = outer.names.iter().map(String::as_str).collect();
+        render.columns(&names).map_err(fail)?;
+    }
     // What is left over belongs to no row that came, or came too late.
     let left = join_all(inner.iter_mut().map(Stream::has_row)).await;
     if let Some(nest) = left.iter().position(|left| *left) {

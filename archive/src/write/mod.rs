@@ -6,7 +6,9 @@
 
 mod binds;
 mod container;
+mod csv;
 mod error;
+mod format;
 mod intake;
 mod join;
 pub(crate) mod json;
@@ -32,7 +34,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use self::container::{ContainerError, Form};
 use self::join::Reader;
@@ -41,7 +42,7 @@ use self::media::Collected;
 use self::out::{Mark, Message, Out, Spare, UNDER_WAY};
 use self::pieces::Helpers;
 use self::plan::Step;
-use self::rows::Render;
+use self::rows::{Render, tables};
 use self::rules::Guise;
 use self::turns::Turns;
 use crate::catalogue::{Catalogue, Section, Shape};
@@ -50,6 +51,7 @@ use crate::subject::Subject;
 
 pub(crate) use self::binds::{Binds, Edge, edge, nanos_per_unit, whole_days, whole_units};
 pub use self::error::{ExportError, Failure};
+pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::intake::{Flow, Rows};
 pub use self::media::{Links, MediaSummary, mime};
 pub use self::rules::{Identity, Ruled};
@@ -61,8 +63,8 @@ pub struct Order {
     pub subject: String,
     /// What is asked for; names and aliases both serve.
     pub categories: Vec<String>,
-    /// JSON or TXT.
-    pub format: DataFormat,
+    /// The form of the archive.
+    pub format: Format,
     /// The time of the members: handed in, so that the same order gives the same bytes.
     pub at: jiff::Timestamp,
     /// The first moment that is asked for, where a section has times.
@@ -169,13 +171,13 @@ pub async fn write_with(
         subject,
         identity: order.identity,
         keys: Keys::default(),
-        as_text: order.format == DataFormat::Text,
+        format: order.format,
         media_folder: match order.format {
-            DataFormat::Text => format!("{}/media/", catalogue.text_root),
-            DataFormat::Json => "media/".to_owned(),
+            Format::Text => format!("{}/media/", catalogue.text_root),
+            Format::Json | Format::Ndjson | Format::Csv => "media/".to_owned(),
         },
         // The compatible archive has one member.
-        media_as_links: order.format == DataFormat::Json,
+        media_as_links: order.format == Format::Json,
         catalogue,
         sources,
         progress,
@@ -219,7 +221,7 @@ struct Export<'s> {
     binds: Binds,
     keys: Keys,
     identity: Identity,
-    as_text: bool,
+    format: Format,
     /// Where media lie in the archive, and whether they are links instead.
     media_folder: String,
     media_as_links: bool,
@@ -280,6 +282,9 @@ impl Export<'_> {
                     out.blocks = false;
                 }
                 Step::Bytes(bytes) => out.buffer.extend_from_slice(bytes),
+                Step::Constant(index) if !matches!(self.format, Format::Json | Format::Text) => {
+                    tables::constant(&catalogue.sections()[*index], self.format, &mut out.buffer);
+                }
                 Step::Constant(index) => {
                     let section = &catalogue.sections()[*index];
                     if let (Shape::Constant(json), Some(key)) = (&section.shape, section.path.last()) {
@@ -348,7 +353,8 @@ impl Export<'_> {
         let mark: Option<Mark> = (!turns.is_snapshot(section)).then(|| out.mark());
         let mut again = PAUSES.iter();
         let render = loop {
-            let render = Render::new(out, section.clone(), guise.clone(), self.as_text);
+            let by_text = (self.format == Format::Csv).then(|| section.columns_by_text(&self.catalogue)).flatten();
+            let render = Render::new(out, section.clone(), guise.clone(), self.format).headed_by(by_text);
             let error = match read(&reader, section, turns, render).await {
                 Ok(render) => break render,
                 Err(error) => error,

@@ -1,5 +1,7 @@
 //! Where rows become bytes. Only rows whose owner was compared with the person come here (`intake`).
 
+pub(super) mod tables;
+
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use super::intake::Flow;
 use super::out::Out;
 use super::rules::{Guise, Ruled, Treat, Treated, treated};
 use super::value::{Clock, Kind};
-use super::{Failure, SectionSummary, json, text};
+use super::{Failure, Format, SectionSummary, csv, json, text};
 use crate::catalogue::{Field, Owner, Part, Section, Shape, Template};
 use crate::source::Cell;
 
@@ -17,7 +19,7 @@ pub(crate) struct Render {
     out: Out,
     section: Arc<Section>,
     guise: Arc<Guise>,
-    as_text: bool,
+    format: Format,
     form: Form,
     plan: Plan,
     begun_at: u64,
@@ -31,6 +33,10 @@ pub(crate) struct Render {
     seen: HashSet<u64>,
     hasher: RandomState,
     nests: Vec<Nested>,
+    /// Whether the first line of a table is written.
+    headed: bool,
+    /// The columns, as far as the text of the query says them.
+    by_text: Option<Vec<String>>,
     clock: Clock,
 }
 
@@ -97,7 +103,7 @@ pub(super) enum Piece {
 }
 
 impl Render {
-    pub(super) fn new(out: Out, section: Arc<Section>, guise: Arc<Guise>, as_text: bool) -> Self {
+    pub(super) fn new(out: Out, section: Arc<Section>, guise: Arc<Guise>, format: Format) -> Self {
         Self {
             begun_at: out.total(),
             out,
@@ -105,7 +111,9 @@ impl Render {
             nests: section.nests.iter().map(|_| Nested::default()).collect(),
             section,
             guise,
-            as_text,
+            format,
+            headed: false,
+            by_text: None,
             plan: Plan::default(),
             rows: 0,
             repaired: 0,
@@ -117,9 +125,17 @@ impl Render {
         }
     }
 
+    /// What to head a table with whose source is not asked.
+    pub(super) fn headed_by(self, by_text: Option<Vec<String>>) -> Self {
+        Self { by_text, ..self }
+    }
+
     /// Told once, before the first row.
     pub(super) fn columns(&mut self, names: &[&str]) -> Result<(), Failure> {
         self.plan = Plan::new(&self.section, names, Some(&self.guise)).map_err(columns)?;
+        if self.format == Format::Csv {
+            self.header();
+        }
         Ok(())
     }
 
@@ -132,13 +148,22 @@ impl Render {
 
     /// Takes a row without its nested rows, which follow it.
     pub(super) fn begin_row(&mut self, cells: &[Cell<'_>]) -> Result<(), Failure> {
-        if self.as_text { self.text_row(cells) } else { self.json_row(cells) }
+        match self.format {
+            Format::Json => self.json_row(cells),
+            Format::Text => self.text_row(cells),
+            Format::Ndjson => self.ndjson_row(cells),
+            Format::Csv => self.csv_row(cells),
+        }
     }
 
     /// Ends the row.
     pub(super) fn end_row(&mut self) {
-        if !self.as_text && self.form != Form::Value {
-            self.out.buffer.push(b'}');
+        match self.format {
+            Format::Json if self.form == Form::Value => {}
+            Format::Json => self.out.buffer.push(b'}'),
+            Format::Text => {}
+            Format::Ndjson => self.out.buffer.extend_from_slice(b"}\n"),
+            Format::Csv => self.out.buffer.extend_from_slice(b"\r\n"),
         }
         self.rows += 1;
         self.out.count_row();
@@ -155,10 +180,15 @@ impl Render {
     pub(super) fn begin_nest(&mut self, nest: usize) {
         let (Some(spec), Some(nested)) = (self.section.nests.get(nest), self.nests.get_mut(nest)) else { return };
         nested.here = 0;
-        if !self.as_text {
-            self.out.buffer.push(b',');
-            json::string(&spec.field, &mut self.out.buffer);
-            self.out.buffer.extend_from_slice(b":[");
+        match self.format {
+            Format::Json | Format::Ndjson => {
+                self.out.buffer.push(b',');
+                json::string(&spec.field, &mut self.out.buffer);
+                self.out.buffer.extend_from_slice(b":[");
+            }
+            Format::Text => {}
+            // JSON in quotes.
+            Format::Csv => self.out.buffer.extend_from_slice(b",\"["),
         }
     }
 
@@ -166,16 +196,22 @@ impl Render {
     pub(super) fn nest_row(&mut self, nest: usize, cells: &[Cell<'_>]) -> Result<(), Failure> {
         let (Some(spec), Some(nested)) = (self.section.nests.get(nest), self.nests.get_mut(nest)) else { return Ok(()) };
         let (buffer, blocks) = (&mut self.out.buffer, &mut self.out.blocks);
-        if self.as_text {
+        if self.format == Format::Text {
             let heading = text::label(&spec.field);
             text::block(&nested.plan.columns, cells, &mut self.clock, buffer, blocks, Some(&heading))
                 .map_err(|(column, what)| Failure::Value { column, what })?;
         } else {
+            let from = buffer.len();
             if nested.here > 0 {
                 buffer.push(b',');
             }
             object(&nested.plan.columns, cells, &mut self.clock, buffer)?;
             buffer.push(b'}');
+            match self.format {
+                Format::Ndjson => tables::one_line(buffer, from),
+                Format::Csv => csv::double_quotes(buffer, from),
+                _ => {}
+            }
         }
         nested.here += 1;
         nested.rows += 1;
@@ -184,8 +220,10 @@ impl Render {
 
     /// Ends the list.
     pub(super) fn end_nest(&mut self) {
-        if !self.as_text {
-            self.out.buffer.push(b']');
+        match self.format {
+            Format::Json | Format::Ndjson => self.out.buffer.push(b']'),
+            Format::Text => {}
+            Format::Csv => self.out.buffer.extend_from_slice(b"]\""),
         }
     }
 
@@ -334,9 +372,14 @@ impl Render {
 
     /// Closes the section's value, or writes what stands for no rows.
     pub(super) fn finish(mut self) -> (Out, SectionSummary) {
+        if self.format == Format::Csv && !self.headed {
+            self.header_by_text();
+        }
         let section = &self.section;
         let buffer = &mut self.out.buffer;
-        if self.as_text {
+        if matches!(self.format, Format::Ndjson | Format::Csv) {
+            // A line is whole by itself.
+        } else if self.format == Format::Text {
             if self.rows == 0
                 && let Some(title) = &section.text_title
             {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archive::catalogue::Catalogue;
 use archive::source::Sources;
-use archive::write::{ExportError, Failure, Progress, write};
+use archive::write::{ExportError, Failure, Format, Progress, write};
 use tokio_util::sync::CancellationToken;
 use wire::DataFormat;
 
@@ -50,7 +50,7 @@ async fn over(proxy: &Proxy, db: &Db, snapshot: &str, query: &str) -> (Arc<Catal
 async fn rows_come_once(engine: Engine) {
     let db = database(engine).await;
     let query = "select o, i, w from t where o = :subject order by i";
-    for format in [DataFormat::Json, DataFormat::Text] {
+    for format in Format::ALL {
         let quiet = Proxy::before(db.url(), plan(0, 0)).await;
         let (catalogue, sources) = over(&quiet, &db, "request", query).await;
         let (whole, _) = export(&catalogue, &sources, "activity", "1", format).await.unwrap();

@@ -22,6 +22,7 @@ mod read;
 mod roundtrip;
 mod rules;
 mod support;
+mod tables;
 mod trouble;
 mod types;
 mod zips;

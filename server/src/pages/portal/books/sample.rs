@@ -10,10 +10,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use archive::catalogue::{ALL_DATA, Catalogue};
 use archive::source::Sources;
-use archive::write::{Identity, Order, Progress};
+use archive::write::{Format, Identity, Order, Progress};
 use platform::{editions, people};
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use crate::state::State;
 
@@ -78,7 +77,7 @@ async fn write(catalogue: Arc<Catalogue>, sources: &Sources, subject: String, mu
         links: None,
     };
     let at = jiff::Timestamp::UNIX_EPOCH;
-    let order = Order { subject, categories, format: DataFormat::Json, at, since: None, until: None, identity, level: 9 };
+    let order = Order { subject, categories, format: Format::Json, at, since: None, until: None, identity, level: 9 };
     let progress = Arc::new(Progress::default());
     let out = file.try_clone()?;
     archive::write::write(catalogue, sources, order, out, progress, CancellationToken::new())
