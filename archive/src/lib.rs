@@ -5,7 +5,9 @@
 pub mod catalogue;
 pub mod deflate;
 pub mod discover;
+pub mod manifest;
 pub mod read;
+pub mod sign;
 pub mod source;
 mod subject;
 pub mod write;

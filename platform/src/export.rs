@@ -77,6 +77,7 @@ async fn build(
         until: None,
         identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
+        documents: None,
     };
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;

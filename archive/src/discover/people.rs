@@ -83,6 +83,7 @@ async fn read(keys: &Arc<Catalogue>, sources: &Sources, person: &str, at: jiff::
             until: None,
             identity: Identity::default(),
             level: 1,
+            documents: None,
         };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     crate::write::write(keys.clone(), sources, order, file.try_clone()?, progress, cancel).await?;

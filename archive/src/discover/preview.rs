@@ -91,6 +91,7 @@ async fn read(
             until: None,
             identity: Identity::default(),
             level: 3,
+            documents: None,
         };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     let out = file.try_clone().map_err(ExportError::Io)?;

@@ -2,7 +2,7 @@
 //! anybody's, so nothing in it is believed.
 
 mod json;
-mod text;
+pub(crate) mod text;
 
 use std::cell::Cell;
 use std::collections::HashSet;

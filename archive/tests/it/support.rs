@@ -266,6 +266,7 @@ pub(crate) fn order(category: &str, subject: &str, format: DataFormat) -> Order 
         until: None,
         identity: Identity::default(),
         level: 1,
+        documents: None,
     }
 }
 
