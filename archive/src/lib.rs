@@ -10,6 +10,7 @@ pub mod read;
 pub mod sign;
 pub mod source;
 mod subject;
+pub mod verify;
 pub mod write;
 
 pub use subject::{Subject, SubjectType};
