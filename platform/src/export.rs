@@ -70,7 +70,7 @@ async fn build(
     let order = archive::write::Order {
         subject,
         categories: request.categories()?,
-        format: request.format()?,
+        format: request.format()?.into(),
         // The call's own time, so that another attempt at the same data gives the same bytes.
         at: jiff::Timestamp::from_millisecond(request.applied_at.0).unwrap_or_default(),
         since: None,
