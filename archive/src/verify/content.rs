@@ -175,6 +175,7 @@ impl Sight<'_> {
 enum Counting<'p> {
     Json(Box<Scanner<'p>>),
     Text(Counter),
+    Lines(Lines),
     Nothing,
 }
 
@@ -183,6 +184,8 @@ impl<'p> Counting<'p> {
         let ends = |end: &[u8]| entry.name.ends_with(end);
         match file {
             Some(file) if ends(b".json") => Self::Json(Box::new(Scanner::new(Some(paths)).counting(known(&file.sections)))),
+            Some(file) if file.sections.len() == 1 && ends(b".ndjson") => Self::Lines(Lines { head: 0, ..Lines::default() }),
+            Some(file) if file.sections.len() == 1 && ends(b".csv") => Self::Lines(Lines { head: 1, quotes: true, ..Lines::default() }),
             Some(_) if ends(b".txt") => Self::Text(Counter::default()),
             _ => Self::Nothing,
         }
@@ -192,6 +195,10 @@ impl<'p> Counting<'p> {
         let fault = match self {
             Self::Json(scanner) => scanner.push(bytes).err().map(|fault| fault.to_string()),
             Self::Text(counter) => counter.push(bytes).err(),
+            Self::Lines(lines) => {
+                lines.push(bytes);
+                None
+            }
             Self::Nothing => None,
         };
         if let Some(fault) = fault {
@@ -218,8 +225,47 @@ impl<'p> Counting<'p> {
                 Ok(_) => {}
                 Err(fault) => found.wrong.push(fault),
             },
+            Self::Lines(lines) => {
+                let rows = lines.finish();
+                found.wrong.extend(file.sections.iter().filter(|section| section.rows != rows).map(|section| {
+                    let name = super::zip::shown(section.name().as_bytes());
+                    format!("has {rows} rows in {name}, and the manifest says {}", section.rows)
+                }));
+            }
             Self::Nothing => {}
         }
+    }
+}
+
+/// Counts lines: rows of NDJSON, and with quotes the records of CSV, whose values may hold line breaks.
+#[derive(Default)]
+struct Lines {
+    /// Lines that are no rows, at the beginning.
+    head: u64,
+    quotes: bool,
+    quoted: bool,
+    in_line: bool,
+    lines: u64,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                b'"' if self.quotes => self.quoted = !self.quoted,
+                b'\n' | b'\r' if !self.quoted => {
+                    self.in_line = false;
+                    continue;
+                }
+                _ => {}
+            }
+            self.lines += u64::from(!self.in_line);
+            self.in_line = true;
+        }
+    }
+
+    fn finish(self) -> u64 {
+        self.lines.saturating_sub(self.head)
     }
 }
 

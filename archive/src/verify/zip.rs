@@ -62,8 +62,6 @@ pub(super) struct Directory {
     pub(super) entries: u64,
     pub(super) offset: u64,
     pub(super) size: u64,
-    /// Whether the archive has a comment.
-    pub(super) comment: bool,
 }
 
 /// A member, as the directory tells it.
@@ -140,7 +138,7 @@ impl<R: Read + Seek> Archive<R> {
             return Err(wrong("it says that it is a part of several"));
         }
         let (entries, size, offset) = (u64::from(short(end, 10)), long(end, 12), long(end, 16));
-        let mut directory = Directory { entries, offset, size, comment: short(end, 20) > 0 };
+        let mut directory = Directory { entries, offset, size };
         let mut behind = end_at;
         let mut locator = [0; 20];
         let has_locator = end_at >= 20 && {
@@ -163,7 +161,7 @@ impl<R: Read + Seek> Archive<R> {
             {
                 return Err(wrong("its two ends contradict each other"));
             }
-            directory = Directory { entries: entries64, offset: offset64, size: size64, ..directory };
+            directory = Directory { entries: entries64, offset: offset64, size: size64 };
             behind = record_at;
         }
         if directory.offset.checked_add(directory.size) != Some(behind) {

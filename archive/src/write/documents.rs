@@ -75,6 +75,12 @@ impl Asked {
         let files = report(out).await?;
         let readme = readme::text(self, &known, &files, &omissions);
         member(out, manifest::README.to_owned(), readme.as_bytes(), false).await?;
+        for name in self.taken(known.catalogue) {
+            let schema = crate::catalogue::schema::of_category(known.catalogue, &name);
+            let mut text = serde_json::to_string_pretty(&schema).map_err(|error| ExportError::Io(error.into()))?;
+            text.push('\n');
+            member(out, format!("{}/{name}.schema.json", manifest::SCHEMAS), text.as_bytes(), false).await?;
+        }
         let files = report(out).await?;
         let mut text = serde_json::to_string_pretty(&self.manifest(&known, files, omissions))
             .map_err(|error| ExportError::Io(error.into()))?;

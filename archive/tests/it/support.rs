@@ -317,6 +317,19 @@ impl Made {
             .collect()
     }
 
+    /// The members, in order, whatever they hold.
+    pub(crate) fn members_raw(&self) -> Vec<(String, Vec<u8>)> {
+        let mut zip = zip::ZipArchive::new(self.file.reopen().unwrap()).unwrap();
+        (0..zip.len())
+            .map(|at| {
+                let mut member = zip.by_index(at).unwrap();
+                let mut bytes = Vec::new();
+                member.read_to_end(&mut bytes).unwrap();
+                (member.name().unwrap().into_owned(), bytes)
+            })
+            .collect()
+    }
+
     pub(crate) fn json(&self) -> String {
         let mut members = self.members();
         assert_eq!(members.len(), 1);
