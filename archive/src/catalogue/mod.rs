@@ -1,5 +1,6 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
+pub mod contents;
 mod declared;
 mod excuse;
 mod fields;
@@ -9,6 +10,7 @@ mod joined;
 mod more;
 mod parse;
 mod rules;
+pub mod schema;
 pub(crate) mod sql;
 mod synthetic;
 mod time_format;

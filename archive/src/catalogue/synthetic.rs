@@ -171,7 +171,7 @@ fn identifier(name: &str) -> String {
 
 /// The names of the columns that a query gives, read off its text: the first list of `select` outside of all parentheses. `None` when the text does not
 /// say them, as with `*`.
-fn outputs(sql: &str) -> Option<Vec<String>> {
+pub(super) fn outputs(sql: &str) -> Option<Vec<String>> {
     let mut items: Vec<Vec<String>> = Vec::new();
     let mut inside = false;
     for token in tokens(sql) {

@@ -163,6 +163,15 @@ impl TimeFormat {
         Self(Inner::Date(String::new()))
     }
 
+    /// The format, as the catalogue would write it.
+    pub fn as_text(&self) -> String {
+        match &self.0 {
+            Inner::DateTime(rest) => format!("{DATE_TIME}{rest}"),
+            Inner::Date(rest) => format!("{DATE}{rest}"),
+            Inner::Custom(format) => format.clone(),
+        }
+    }
+
     /// Whether a fraction of a second can be put behind what it writes.
     pub(crate) fn ends_in_seconds(&self) -> bool {
         match &self.0 {

@@ -158,12 +158,7 @@ struct HttpReading {
 }
 
 impl Reading for HttpReading {
-    fn read<'a>(
-        &'a mut self,
-        section: &'a Section,
-        binds: &'a Arc<Binds>,
-        mut rows: Rows,
-    ) -> Later<'a, Result<Rows, Failure>> {
+    fn read<'a>(&'a mut self, section: &'a Section, binds: &'a Arc<Binds>, mut rows: Rows) -> Later<'a, Result<Rows, Failure>> {
         Box::pin(async move {
             let names = columns(section);
             rows.columns(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -242,7 +237,7 @@ fn take(line: &mut Line, bytes: &[u8], number: u64, rows: &mut Rows) -> Result<F
 }
 
 /// The columns of a section are those that it declares or names.
-fn columns(section: &Section) -> Vec<String> {
+pub(super) fn columns(section: &Section) -> Vec<String> {
     let mut names: Vec<String> = section.fields.iter().map(|field| field.name.clone()).collect();
     let mut add = |name: &str| {
         if !names.iter().any(|known| known == name) {

@@ -68,11 +68,7 @@ pub(crate) trait Source: Send + Sync {
 
     /// Takes as many connections as `width` says, whose readings all see one and the same state of the data until they end. The permit
     /// counts for all of them. The catalogue asks this only of kinds that can (`Engine::reads_together`).
-    fn begin_together<'a>(
-        &'a self,
-        permit: Permit,
-        width: usize,
-    ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         let _ = permit;
         Box::pin(async move { Err(Failure::Query(format!("this kind of source cannot read {width} queries at once"))) })
     }
@@ -229,6 +225,11 @@ pub(crate) fn fault_at(place: &Place, what: impl Into<String>, cure: impl Into<S
         cure: cure.into(),
         warning: false,
     }
+}
+
+/// The columns that a service is expected to give for a section.
+pub(crate) fn service_columns(section: &Section) -> Vec<String> {
+    http::columns(section)
 }
 
 /// What a query's columns lack, as faults of the section.
