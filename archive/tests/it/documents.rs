@@ -329,7 +329,7 @@ async fn whatever_is_done_to_it_is_told() {
     found(&stripped.whole(), 1, "manifest.sig", "is missing");
 
     for cut in [whole.len() - 1, whole.len() - 22, whole.len() / 2, 10, 1] {
-        found(&whole[..cut], 1, "", "it was cut off");
+        found(&whole[..cut], 1, "", "was cut off");
     }
     for more in [[&whole[..], b"x"].concat(), [b"x", &whole[..]].concat()] {
         assert_eq!(judge(&more, &[signer(1).public()]).verdict(), Verdict::Broken);
@@ -344,15 +344,17 @@ async fn counts_are_counted_again() {
     let made = make(&db, asked(Format::Json, None)).await;
     let parts = Parts::of(&bytes_of(&made));
     let manifest = parts.at("manifest.json");
-    let text = String::from_utf8(made.members_raw()[manifest].1.clone()).unwrap();
-    for (from, to, what) in [
-        ("\"rows\": 3,\n              \"nested\"", "\"rows\": 4,\n              \"nested\"", "has 3 rows in Shop / Orders"),
-        ("\"field\": \"Items\",\n                  \"rows\": 3", "\"field\": \"Items\",\n                  \"rows\": 2", "has 3 rows in Shop / Orders's"),
-        ("\"Visits\"", "\"Visit\"", "has no section Shop / Visit"),
+    let told: serde_json::Value = serde_json::from_slice(&made.members_raw()[manifest].1).unwrap();
+    for (place, value, what) in [
+        ("/files/0/sections/0/rows", serde_json::json!(4), "has 3 rows in Shop / Orders, and the manifest says 4"),
+        ("/files/0/sections/0/nested/0/rows", serde_json::json!(2), "has 3 rows in Shop / Orders's \"Items\", and the manifest says 2"),
+        ("/files/0/sections/1/rows", serde_json::json!(0), "has 3 rows in Shop / Visits, and the manifest says 0"),
+        ("/files/0/sections/1/path/1", serde_json::json!("Visit"), "has no section Shop / Visit"),
     ] {
-        assert_eq!(text.matches(from).count(), 1, "{text}");
+        let mut other = told.clone();
+        *other.pointer_mut(place).unwrap() = value;
         let mut changed = parts.clone();
-        changed.fill(manifest, text.replace(from, to).as_bytes());
+        changed.fill(manifest, &serde_json::to_vec_pretty(&other).unwrap());
         found(&changed.whole(), 1, "data.json", what);
     }
 }
@@ -369,7 +371,7 @@ fn any_flipped_byte_is_found() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for (format, signed) in [(Format::Json, true), (Format::Text, true), (Format::Json, false)] {
         let (bytes, keys) = runtime.block_on(flipped(format, signed));
-        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) };
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) };
         proptest!(config, |(at in 0..bytes.len(), bits in 1u8..=255)| {
             let mut changed = bytes.clone();
             changed[at] ^= bits;
