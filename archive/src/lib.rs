@@ -3,6 +3,7 @@
 //! This crate knows no HTTP and no metadata store. It is given a catalogue, a subject and a file, and fills the file.
 
 pub mod catalogue;
+pub mod compare;
 pub mod deflate;
 pub mod discover;
 pub mod manifest;

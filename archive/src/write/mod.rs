@@ -20,7 +20,7 @@ mod plan;
 mod readme;
 mod rows;
 mod rules;
-mod text;
+pub(crate) mod text;
 mod turns;
 pub(crate) mod value;
 pub(crate) mod zip;

@@ -3,6 +3,7 @@
 extern crate portward_archive as archive;
 
 mod catalogue;
+mod compare;
 mod discover;
 mod discover_random;
 mod documents;
