@@ -371,7 +371,7 @@ fn any_flipped_byte_is_found() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for (format, signed) in [(Format::Json, true), (Format::Text, true), (Format::Json, false)] {
         let (bytes, keys) = runtime.block_on(flipped(format, signed));
-        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) };
+        let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(80) };
         proptest!(config, |(at in 0..bytes.len(), bits in 1u8..=255)| {
             let mut changed = bytes.clone();
             changed[at] ^= bits;

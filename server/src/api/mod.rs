@@ -4,6 +4,7 @@ pub(crate) mod authorize;
 mod data;
 mod download;
 mod envelope;
+mod keys;
 mod oauth;
 mod params;
 mod record;
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any};
+use axum::routing::{MethodRouter, any, get};
 
 use crate::http::CallId;
 use crate::state::State;
@@ -37,7 +38,7 @@ pub(crate) fn routes() -> Router<State> {
     for (path, route) in routes {
         router = router.route(path, route.clone()).route(&format!("{path}/"), route);
     }
-    router
+    router.route(platform::signing::PUBLISHED_AT, get(keys::keys))
 }
 
 /// The answer to a path of the wire that means nothing, in the dialect of its neighbours; `None` for paths that are pages.
