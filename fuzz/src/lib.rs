@@ -17,6 +17,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "catalogue", run: catalogue },
     Target { name: "archive", run: archive },
+    Target { name: "verify", run: verify },
     Target { name: "upload", run: upload },
     Target { name: "form", run: form },
     Target { name: "deflate", run: deflate },
@@ -43,6 +44,15 @@ pub fn archive(bytes: &[u8]) {
     if let Err(error) = archive::read::inspect_reader(Cursor::new(bytes), None) {
         assert!(!error.to_string().is_empty(), "a refusal without a word");
     }
+}
+
+/// The same archive, judged by `portward archive verify`: it ends in a verdict, whatever it is, and a good signature of nobody is none.
+pub fn verify(bytes: &[u8]) {
+    use archive::verify::{Verdict, manifest_of, verify};
+    let report = verify(Cursor::new(bytes), &[]).expect("bytes in memory can be read");
+    assert_ne!(report.verdict(), Verdict::Verified, "without a key");
+    assert!(report.findings.iter().all(|finding| !finding.what.is_empty()), "a refusal without a word");
+    let _ = manifest_of(Cursor::new(bytes));
 }
 
 /// A file that somebody hands in, before anything of it is kept. What is taken has a kind that its purpose takes.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::jobs::{Attempt, Outcome};
 use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
-use crate::{Fault, Platform, db, grants, media, pause, people};
+use crate::{Fault, Platform, World, apps, db, grants, media, pause, people, signing};
 
 /// How often a running export looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -77,6 +77,7 @@ async fn build(
         until: None,
         identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
+        documents: documents(platform, request).await?,
     };
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
@@ -148,6 +149,32 @@ async fn identity(platform: &Platform, request: &Request) -> Result<archive::wri
         identity.grant_secret = Some(*secret);
     }
     Ok(identity)
+}
+
+/// What the archive says of itself, where that is wanted.
+async fn documents(platform: &Platform, request: &Request) -> Result<Option<archive::write::Documents>, Fault> {
+    // Wanted by the operator for all archives, or (`/v1`) by the request.
+    let wanted = platform.settings.requests.documents;
+    if !wanted {
+        return Ok(None);
+    }
+    let mut tx = platform.db.read().await?;
+    let app = apps::by_id(&mut tx, request.app_id).await?.ok_or_else(|| Fault::Row("a request without its app".into()))?;
+    drop::<db::Tx>(tx);
+    let site = &platform.settings.site;
+    let name = match platform.world {
+        World::Production => site.brand.clone(),
+        World::Sandbox => format!("{} (sandbox, made-up people)", site.brand),
+    };
+    let clock = platform.clock.clone();
+    Ok(Some(archive::write::Documents {
+        request: request.request_id.to_string(),
+        app: archive::manifest::App { name: app.name, client_key: Some(app.client_key) },
+        operator: archive::manifest::Operator { name, keys: Some(format!("{}{}", site.base_url, signing::PUBLISHED_AT)) },
+        refused: Vec::new(),
+        signer: Some(signing::signer(platform).await?),
+        now: Arc::new(move || jiff::Timestamp::from_millisecond(clock.now().0).unwrap_or_default()),
+    }))
 }
 
 /// The watch never ends by itself; it cancels the export, which then ends.

@@ -29,6 +29,7 @@ pub mod quotas;
 pub mod regions;
 pub mod requests;
 pub mod settings;
+pub mod signing;
 pub mod tickets;
 pub mod toml_file;
 pub mod uploads;
@@ -132,10 +133,11 @@ impl Platform {
         notices::reseal(self).await?;
         accounts::reseal(self).await?;
         grants::reseal(self).await?;
+        signing::reseal(self).await?;
         self.keys.rotate(now)?;
         let sealed =
             apps::reseal(self).await? + vault::reseal(self).await? + uploads::reseal(self).await? + notices::reseal(self).await?;
-        let sealed = sealed + accounts::reseal(self).await? + grants::reseal(self).await?;
+        let sealed = sealed + accounts::reseal(self).await? + grants::reseal(self).await? + signing::reseal(self).await?;
         let mut tx = self.db.begin().await?;
         audit::Entry::new(actor, "keys.rotated").write(&mut tx, &self.random, now).await?;
         tx.commit().await?;

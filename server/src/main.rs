@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod archive;
 mod catalog;
 mod check;
 mod config;
@@ -47,6 +48,8 @@ enum Command {
     Check(ConfigArgs),
     /// Draft a catalogue from a database, check it, and see what a person would get
     Catalog(catalog::CatalogArgs),
+    /// Verify an archive off line, see what is in it, and compare it with its sources
+    Archive(archive::ArchiveArgs),
     /// Look at and change what the gateway knows
     Admin(admin::AdminArgs),
     /// Read a PDF from standard input within limits; for our own use
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Migrate(args) => run::migrate(&args.config).await,
             Command::Check(args) => check::check(&args.config).await,
             Command::Catalog(args) => return catalog::catalog(args).await,
+            Command::Archive(args) => return Ok(archive::archive(args).await),
             Command::Admin(args) => admin::admin(args).await,
             Command::InspectPdf => Ok(()),
         }

@@ -669,7 +669,13 @@ fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<Str
     if let Some(fault) = fault {
         table.fault(key, format!("\"{}\" cannot be a name in an archive: {fault}", name.value), "choose a plain name");
     }
-    fault.is_none()
+    // A text root that is not named is the document's name without its ending.
+    let taken = [name.value.as_str(), name.value.trim_end_matches(".json")].into_iter().find(|name| crate::manifest::is_reserved(name));
+    if let Some(taken) = taken {
+        let what = format!("\"{taken}\" is what archives that say what they are have beside the data");
+        table.fault(key, what, "choose another name");
+    }
+    fault.is_none() && taken.is_none()
 }
 
 fn text_path_is_safe(table: &Table<'_, '_, '_>, key: &'static str, path: &str) -> bool {

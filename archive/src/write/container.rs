@@ -4,13 +4,15 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::FileSummary;
+use super::{Digests, FileSummary};
 use super::out::{Message, Spare, give_back};
 use super::pieces::{Helpers, Pieces, Work};
 use super::zip::{self, DosTime, Entry};
 use crate::deflate::Level;
+use crate::read::text::Counter;
 
 pub(super) use super::zip::SMALL;
 
@@ -21,6 +23,8 @@ pub(super) struct Form {
     pub(super) level: u32,
     /// The size up to which a member has a plain header.
     pub(super) small: u64,
+    /// Whether members are hashed.
+    pub(super) digests: bool,
     /// Who else may compress.
     pub(super) helpers: &'static Helpers,
 }
@@ -56,6 +60,11 @@ pub(super) fn write(
                 container.bytes(&bytes)?;
                 give_back(spare, bytes);
             }
+            Some(Message::Report(to)) => {
+                container.end_member()?;
+                // Whoever asked may have gone.
+                let _ = to.send(container.files.clone());
+            }
             Some(Message::Finish) => return Ok(container.finish()?),
             None => return Err(ContainerError::Abandoned),
         }
@@ -66,8 +75,46 @@ pub(super) fn write(
 struct Member {
     entry: Entry,
     crc: crc32fast::Hasher,
+    hashes: Option<Box<Hashes>>,
     /// The piece being filled; a stored member has none once its header is written.
     work: Option<Box<Work>>,
+}
+
+/// What is hashed of a member.
+struct Hashes {
+    plain: Sha256,
+    packed: Sha256,
+    text: Option<Counter>,
+}
+
+impl Hashes {
+    fn of(name: &str) -> Box<Self> {
+        let text = name.ends_with(".txt").then(Counter::default);
+        Box::new(Self { plain: Sha256::new(), packed: Sha256::new(), text })
+    }
+
+    fn plain(&mut self, bytes: &[u8]) {
+        self.plain.update(bytes);
+        // What is not UTF-8 is not counted; we write none.
+        self.text.take_if(|text| text.push(bytes).is_err());
+    }
+
+    fn finish(self, stored: bool) -> Digests {
+        let counts = self.text.and_then(|text| text.finish().ok());
+        let sha256 = hex(&self.plain.finalize());
+        let packed_sha256 = if stored { sha256.clone() } else { hex(&self.packed.finalize()) };
+        Digests { sha256, packed_sha256, blocks: counts.map(|counts| counts.0), lines: counts.map(|counts| counts.1) }
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(half), 16).unwrap_or_default());
+        }
+        text
+    })
 }
 
 struct Container {
@@ -77,6 +124,8 @@ struct Container {
     pieces: Pieces,
     member: Option<Member>,
     entries: Vec<Entry>,
+    /// What they are, as told to others.
+    files: Vec<FileSummary>,
     scratch: Vec<u8>,
 }
 
@@ -91,6 +140,7 @@ impl Container {
             pieces: Pieces::new(level.unwrap_or(Level::Fast), form.helpers),
             member: None,
             entries: Vec::new(),
+            files: Vec::new(),
             scratch: Vec::new(),
         }
     }
@@ -110,13 +160,17 @@ impl Container {
             at: DosTime::of(self.form.at),
             small: self.form.small,
         };
-        self.member = Some(Member { entry, crc: crc32fast::Hasher::new(), work: Some(Work::new()) });
+        let hashes = self.form.digests.then(|| Hashes::of(&entry.name));
+        self.member = Some(Member { entry, crc: crc32fast::Hasher::new(), hashes, work: Some(Work::new()) });
         Ok(())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(member) = &mut self.member else { return Err(io::Error::other("bytes before a member")) };
         member.crc.update(bytes);
+        if let Some(hashes) = &mut member.hashes {
+            hashes.plain(bytes);
+        }
         member.entry.size += bytes.len() as u64;
         let mut rest = bytes;
         while let Some(work) = &mut member.work {
@@ -139,7 +193,7 @@ impl Container {
                 member.work = Some(next);
                 self.pieces.push(full, false)?;
                 while let Some(done) = self.pieces.next(false)? {
-                    self.sink.packed(&mut member.entry, done)?;
+                    self.sink.packed(&mut member.entry, &mut member.hashes, done)?;
                 }
             }
         }
@@ -147,7 +201,7 @@ impl Container {
     }
 
     fn end_member(&mut self) -> io::Result<()> {
-        let Some(Member { mut entry, crc, work }) = self.member.take() else { return Ok(()) };
+        let Some(Member { mut entry, crc, mut hashes, work }) = self.member.take() else { return Ok(()) };
         entry.crc = crc.finalize();
         if entry.stored {
             entry.packed = entry.size;
@@ -159,14 +213,18 @@ impl Container {
                     entry.packed = work.pack(self.pieces.level(), true)?.len() as u64;
                 }
                 self.sink.header(&entry, &mut self.scratch)?;
-                self.sink.write(if entry.stored { work.window.piece() } else { work.packed() })?;
+                let packed = if entry.stored { work.window.piece() } else { work.packed() };
+                if let Some(hashes) = &mut hashes {
+                    hashes.packed.update(packed);
+                }
+                self.sink.write(packed)?;
                 work.rest();
             }
             work => {
                 if let Some(work) = work {
                     self.pieces.push(work, true)?;
                     while let Some(done) = self.pieces.next(true)? {
-                        self.sink.packed(&mut entry, done)?;
+                        self.sink.packed(&mut entry, &mut hashes, done)?;
                     }
                 }
                 self.scratch.clear();
@@ -174,6 +232,13 @@ impl Container {
                 self.sink.patch(entry.offset, &self.scratch)?;
             }
         }
+        self.files.push(FileSummary {
+            name: entry.name.clone(),
+            bytes: entry.size,
+            packed: entry.packed,
+            crc: entry.crc,
+            digests: hashes.map(|hashes| hashes.finish(entry.stored)),
+        });
         self.entries.push(entry);
         Ok(())
     }
@@ -192,8 +257,7 @@ impl Container {
         self.sink.flush()?;
         // Whoever reads it next begins at the beginning.
         self.sink.file.rewind()?;
-        let summary = |entry: Entry| FileSummary { name: entry.name, bytes: entry.size, packed: entry.packed, crc: entry.crc };
-        Ok(self.entries.into_iter().map(summary).collect())
+        Ok(self.files)
     }
 }
 
@@ -227,7 +291,10 @@ impl Sink {
         self.write(scratch)
     }
 
-    fn packed(&mut self, entry: &mut Entry, work: Box<Work>) -> io::Result<()> {
+    fn packed(&mut self, entry: &mut Entry, hashes: &mut Option<Box<Hashes>>, work: Box<Work>) -> io::Result<()> {
+        if let Some(hashes) = hashes {
+            hashes.packed.update(work.packed());
+        }
         self.write(work.packed())?;
         entry.packed += work.packed().len() as u64;
         work.rest();
@@ -287,7 +354,7 @@ mod tests {
         let at = "2026-03-01T12:00:00Z".parse().unwrap();
         let writing = file.try_clone().unwrap();
         let writer =
-            tokio::task::spawn_blocking(move || write(writing, Form { at, level, small, helpers }, from, &Spare::default()));
+            tokio::task::spawn_blocking(move || write(writing, Form { at, level, small, digests: false, helpers }, from, &Spare::default()));
         for (name, stored, bytes) in members {
             to.send(Message::Member { name: (*name).to_owned(), stored: *stored }).await.unwrap();
             for buffer in bytes.chunks(buffer) {

@@ -176,9 +176,11 @@ async fn meet(
         let mut cells = recycle(std::mem::take(&mut room));
         for row in 0..outer.batch.len() {
             outer.batch.row(row, &mut cells);
-            for (fetch, _) in fetches.iter() {
+            for (lookup, (fetch, _)) in fetches.iter().enumerate() {
                 let looked_up = outer.batch.cell(row, fetch.column());
-                fetch.cells(&looked_up, &mut cells);
+                if !fetch.cells(&looked_up, &mut cells) {
+                    render.not_found(lookup);
+                }
             }
             render.begin_row(&cells).map_err(fail)?;
             for (nest, (stream, pairing)) in inner.iter_mut().zip(&mut pairings).enumerate() {

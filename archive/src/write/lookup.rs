@@ -81,12 +81,18 @@ impl Fetch {
         Ok(())
     }
 
-    /// Puts what belongs to a row behind its cells.
-    pub(super) fn cells<'f>(&'f self, looked_up: &Cell<'_>, cells: &mut Vec<Cell<'f>>) {
+    /// Puts what belongs to a row behind its cells. False when there is something to look up, and it is not there.
+    pub(super) fn cells<'f>(&'f self, looked_up: &Cell<'_>, cells: &mut Vec<Cell<'f>>) -> bool {
         let found = self.value(looked_up).and_then(|value| self.here.get(value.as_str())).filter(|found| found.len() > 0);
         match found {
-            Some(found) => cells.extend(self.places.iter().map(|place| found.cell(0, *place))),
-            None => cells.extend(self.spec.fields.iter().map(|_| Cell::Null)),
+            Some(found) => {
+                cells.extend(self.places.iter().map(|place| found.cell(0, *place)));
+                true
+            }
+            None => {
+                cells.extend(self.spec.fields.iter().map(|_| Cell::Null));
+                matches!(looked_up, Cell::Null)
+            }
         }
     }
 

@@ -5,8 +5,9 @@
 //! person's size.
 
 mod binds;
-mod container;
+pub(crate) mod container;
 mod csv;
+pub(crate) mod documents;
 mod error;
 mod format;
 mod intake;
@@ -18,12 +19,13 @@ mod media;
 mod out;
 mod pieces;
 mod plan;
+mod readme;
 mod rows;
 mod rules;
-mod text;
+pub(crate) mod text;
 mod turns;
 pub(crate) mod value;
-mod zip;
+pub(crate) mod zip;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -36,6 +38,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::container::{ContainerError, Form};
+use self::documents::{Asked, Known, Place};
 use self::join::Reader;
 use self::keys::Keys;
 use self::media::Collected;
@@ -50,6 +53,7 @@ use crate::source::Sources;
 use crate::subject::Subject;
 
 pub(crate) use self::binds::{Binds, Edge, edge, nanos_per_unit, whole_days, whole_units};
+pub use self::documents::{Documents, Now};
 pub use self::error::{ExportError, Failure};
 pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::intake::{Flow, Rows};
@@ -75,6 +79,8 @@ pub struct Order {
     pub identity: Identity,
     /// How hard to compress: 0 stores, 1 is our own encoder, the fastest, and 2 to 9 are zlib's levels.
     pub level: u32,
+    /// Whether the archive says what it is: manifest, signature, schemas and words for people stand behind the data.
+    pub documents: Option<Documents>,
 }
 
 /// How far it is. Read it at any time.
@@ -114,6 +120,21 @@ pub struct FileSummary {
     pub packed: u64,
     /// The CRC-32 of what it holds.
     pub crc: u32,
+    /// What is known of its bytes, where documents are wanted.
+    pub digests: Option<Digests>,
+}
+
+/// What is known of a member's bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// The SHA-256 of what it holds, in hexadecimal.
+    pub sha256: String,
+    /// The same of its bytes in the archive.
+    pub packed_sha256: String,
+    /// Of texts, their blocks.
+    pub blocks: Option<u64>,
+    /// Of texts, their lines.
+    pub lines: Option<u64>,
 }
 
 /// What was made of a section.
@@ -131,6 +152,8 @@ pub struct SectionSummary {
     pub nested: Vec<(String, u64)>,
     /// The fields that were not written as they are.
     pub ruled: Vec<Ruled>,
+    /// The values that look-ups did not find, by the column that is looked up.
+    pub missing: Vec<(String, u64)>,
     /// Whether a range was asked for and the section has no times, so that it is whole.
     pub whole: bool,
 }
@@ -169,6 +192,15 @@ pub async fn write_with(
         steps: plan::steps(&catalogue, &order.categories, order.format),
         binds: Binds::new(subject.clone(), order.since, order.until),
         subject,
+        asked: order.documents.map(|documents| Asked {
+            documents,
+            categories: order.categories.clone(),
+            format: order.format.as_str(),
+            at: order.at,
+            since: order.since,
+            until: order.until,
+            open_id: order.identity.open_id.clone(),
+        }),
         identity: order.identity,
         keys: Keys::default(),
         format: order.format,
@@ -184,7 +216,8 @@ pub async fn write_with(
         cancel,
         snapshot_lost: AtomicBool::new(false),
     };
-    let form = Form { at: order.at, level: order.level, small, helpers: Helpers::of_process() };
+    let digests = export.asked.is_some();
+    let form = Form { at: order.at, level: order.level, small, digests, helpers: Helpers::of_process() };
     let mut again = PAUSES[..ANEW].iter();
     loop {
         let error = match export.make(&file, form).await {
@@ -221,6 +254,8 @@ struct Export<'s> {
     binds: Binds,
     keys: Keys,
     identity: Identity,
+    /// What documents tell of the order, where they are wanted.
+    asked: Option<Asked>,
     format: Format,
     /// Where media lie in the archive, and whether they are links instead.
     media_folder: String,
@@ -268,11 +303,14 @@ impl Export<'_> {
         let keys = keys::needed(&self.catalogue, &sections);
         let read: Vec<&Section> = keys.iter().map(|key| &key.section).chain(sections.iter().copied()).collect();
         let mut turns = Turns::take(&self.catalogue, self.sources, &read, &self.cancel).await?;
+        turns.note_looks(self.asked.as_ref().map(|asked| asked.documents.now.clone()));
         self.keys = Keys::find(&keys, &self.subject, &mut turns, &self.cancel).await?;
         let own = std::iter::once(&self.subject).chain(self.keys.all()).cloned().collect();
         let media = Arc::new(Collected::new(self.media_folder.clone(), self.identity.links.clone(), self.media_as_links));
         let guise = Arc::new(Guise::new(self.identity.clone(), own, media.clone()));
         let mut done = Vec::with_capacity(sections.len());
+        let mut places: Vec<Place> = Vec::with_capacity(sections.len());
+        let mut members = 0;
         let catalogue = self.catalogue.clone();
         for step in &self.steps {
             match step {
@@ -280,6 +318,7 @@ impl Export<'_> {
                     out.flush().await.map_err(|_| ExportError::Cancelled)?;
                     out.send(Message::Member { name: name.clone(), stored: false }).await.map_err(|_| ExportError::Cancelled)?;
                     out.blocks = false;
+                    members += 1;
                 }
                 Step::Bytes(bytes) => out.buffer.extend_from_slice(bytes),
                 Step::Constant(index) if !matches!(self.format, Format::Json | Format::Text) => {
@@ -314,6 +353,7 @@ impl Export<'_> {
                         );
                     }
                     done.push(summary);
+                    places.push(Place { member: members - 1, section: *index });
                     self.progress.sections_done.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -322,10 +362,15 @@ impl Export<'_> {
             }
         }
         let total = out.total();
-        out.flush().await.map_err(|_| ExportError::Cancelled)?;
+        let looks = turns.looks();
         // The databases are not kept waiting for what is fetched elsewhere.
         drop(turns);
         let media = media::write(&media, &catalogue, self.sources, &mut out, &self.cancel).await?;
+        if let Some(asked) = &self.asked {
+            let known = Known { catalogue: &catalogue, sections: &done, places: &places, media: &media, looks };
+            asked.write(known, &mut out).await?;
+        }
+        out.flush().await.map_err(|_| ExportError::Cancelled)?;
         out.send(Message::Finish).await.map_err(|_| ExportError::Cancelled)?;
         Ok((done, media, total))
     }

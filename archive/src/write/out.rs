@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Failure, Progress};
+use super::{Failure, FileSummary, Progress};
 
 /// A buffer goes on its way at this size: large enough that the hand-over costs nothing, small enough for the cache.
 pub(super) const FULL: usize = 128 << 10;
@@ -26,6 +26,8 @@ pub(super) enum Message {
     },
     /// More of it.
     Bytes(Vec<u8>),
+    /// The running member ends; whoever asks is told what the members so far are.
+    Report(oneshot::Sender<Vec<FileSummary>>),
     /// That was all. A channel that closes without this is an export that was given up.
     Finish,
 }

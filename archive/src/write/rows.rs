@@ -25,6 +25,8 @@ pub(crate) struct Render {
     begun_at: u64,
     rows: u64,
     repaired: u64,
+    /// Values that a look-up did not find, by look-up.
+    missing: Vec<(String, u64)>,
     /// The group being written, from the first row on.
     group: String,
     /// The same, as it is written.
@@ -109,6 +111,7 @@ impl Render {
             out,
             form: Form::of(&section.shape),
             nests: section.nests.iter().map(|_| Nested::default()).collect(),
+            missing: section.lookups.iter().map(|lookup| (lookup.column.clone(), 0)).collect(),
             section,
             guise,
             format,
@@ -235,6 +238,13 @@ impl Render {
     /// Counts texts that were not UTF-8 and were repaired with U+FFFD.
     pub(super) fn repaired(&mut self, texts: u64) {
         self.repaired += texts;
+    }
+
+    /// Counts a value that a look-up did not find.
+    pub(super) fn not_found(&mut self, lookup: usize) {
+        if let Some((_, values)) = self.missing.get_mut(lookup) {
+            *values += 1;
+        }
     }
 
     /// Hands the buffer over, from an async task.
@@ -404,6 +414,7 @@ impl Render {
             repaired: self.repaired,
             nested: section.nests.iter().zip(&self.nests).map(|(nest, nested)| (nest.field.clone(), nested.rows)).collect(),
             ruled: self.ruled(),
+            missing: self.missing,
             whole: false,
         };
         (self.out, summary)

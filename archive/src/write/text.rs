@@ -241,7 +241,7 @@ fn breaks_a_line(c: char) -> bool {
 }
 
 /// The key in TXT for a key in JSON: `SearchTerm` becomes `Search Term`.
-pub(super) fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     let mut label = String::with_capacity(name.len() + 4);
     let chars: Vec<char> = name.chars().collect();
     for (at, c) in chars.iter().enumerate() {

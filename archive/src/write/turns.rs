@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::binds::Binds;
+use super::documents::{Looks, Now};
 use super::intake::Rows;
 use super::{ExportError, Failure, failed};
 use crate::catalogue::{Catalogue, Section, Snapshot, SourceSpec};
@@ -24,6 +25,9 @@ pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, ExportError>
 pub(super) struct Turns<'s> {
     by_name: HashMap<String, Turn<'s>>,
     cancel: CancellationToken,
+    /// Tells when a source is looked at, where that is wanted.
+    now: Option<Now>,
+    looks: Looks,
 }
 
 /// One request's turn at one source.
@@ -70,7 +74,17 @@ impl<'s> Turns<'s> {
             let turn = Turn { opened, permit, begun: false, width, idle: Vec::new(), deadline: None, uses };
             by_name.insert(spec.name.clone(), turn);
         }
-        Ok(Self { by_name, cancel: cancel.clone() })
+        Ok(Self { by_name, cancel: cancel.clone(), now: None, looks: Looks::new() })
+    }
+
+    /// Has it noted when each source is looked at.
+    pub(super) fn note_looks(&mut self, now: Option<Now>) {
+        self.now = now;
+    }
+
+    /// When each source was looked at.
+    pub(super) fn looks(&mut self) -> Looks {
+        std::mem::take(&mut self.looks)
     }
 
     /// The readings that a section needs, by source.
@@ -81,6 +95,13 @@ impl<'s> Turns<'s> {
             let Some(turn) = self.by_name.get_mut(name) else {
                 return Err(fail(Failure::Down("it is not declared".to_owned())));
             };
+            // What is left of a snapshot of the request is no new look.
+            if let Some(now) = &self.now
+                && (turn.idle.is_empty() || turn.opened.spec.snapshot != Snapshot::Request)
+            {
+                let at = now();
+                self.looks.entry(name.to_owned()).or_insert((at, at)).1 = at;
+            }
             let readings = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(ExportError::Cancelled),

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 /// What 32 and 16 bits say when the number stands elsewhere.
 const ELSEWHERE: u32 = u32::MAX;
 /// Sizes up to here fit a plain header.
-pub(super) const SMALL: u64 = ELSEWHERE as u64 - 1;
+pub(crate) const SMALL: u64 = ELSEWHERE as u64 - 1;
 
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
@@ -28,13 +28,13 @@ const EXTRA_SIZE: u16 = 16;
 
 /// A time as ZIP has it: no zone, two seconds' precision; it is written in UTC, within the years that it knows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DosTime {
+pub(crate) struct DosTime {
     date: u16,
     time: u16,
 }
 
 impl DosTime {
-    pub(super) fn of(at: jiff::Timestamp) -> Self {
+    pub(crate) fn of(at: jiff::Timestamp) -> Self {
         let civil = at.to_zoned(TimeZone::UTC).datetime();
         let number = |part: i8| u16::try_from(part).unwrap_or_default();
         match u16::try_from(civil.year()).ok().and_then(|year| year.checked_sub(1980)) {
@@ -50,19 +50,19 @@ impl DosTime {
 
 /// One member, as its headers tell it.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) stored: bool,
-    pub(super) crc: u32,
-    pub(super) size: u64,
-    pub(super) packed: u64,
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) stored: bool,
+    pub(crate) crc: u32,
+    pub(crate) size: u64,
+    pub(crate) packed: u64,
     /// Where its local header is.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Whether the local header was written before the sizes were known, with room for large ones.
-    pub(super) room: bool,
-    pub(super) at: DosTime,
+    pub(crate) room: bool,
+    pub(crate) at: DosTime,
     /// The size up to which a plain header serves; [`SMALL`] outside tests.
-    pub(super) small: u64,
+    pub(crate) small: u64,
 }
 
 impl Entry {
@@ -87,7 +87,7 @@ impl Entry {
     }
 
     /// The header before the member's bytes. It is as long when the sizes are known as it was before.
-    pub(super) fn local(&self, out: &mut Vec<u8>) {
+    pub(crate) fn local(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"PK\x03\x04");
         self.common(if self.is_large() { ZIP64 } else { PLAIN }, out);
         let extra = if self.is_large() || self.room { 4 + EXTRA_SIZE } else { 0 };
@@ -107,7 +107,7 @@ impl Entry {
     }
 
     /// Its entry in the directory at the end.
-    pub(super) fn central(&self, out: &mut Vec<u8>) {
+    pub(crate) fn central(&self, out: &mut Vec<u8>) {
         let far = self.offset >= u64::from(ELSEWHERE);
         let version = if self.is_large() || far { ZIP64 } else { PLAIN };
         out.extend_from_slice(b"PK\x01\x02");
@@ -137,7 +137,7 @@ impl Entry {
 }
 
 /// The end of the file: how many entries the directory has, where it begins and how long it is.
-pub(super) fn end(entries: u64, offset: u64, size: u64, out: &mut Vec<u8>) {
+pub(crate) fn end(entries: u64, offset: u64, size: u64, out: &mut Vec<u8>) {
     let many = entries >= u64::from(u16::MAX);
     let far = offset >= u64::from(ELSEWHERE) || size >= u64::from(ELSEWHERE);
     if many || far {

@@ -46,6 +46,9 @@ fn each_fault_has_its_line_and_its_cure() {
         ("edition = \"test\"\n", "", "", &["no `edition`"]),
         ("document = \"data.json\"", "document = \"../data.json\"", "document", &["\"../data.json\"", "plain name"]),
         ("text_root = \"Data\"", "text_root = \"..\"", "text_root", &["cannot be a name in an archive"]),
+        ("document = \"data.json\"", "document = \"Manifest.json\"", "document", &["\"Manifest.json\"", "beside the data"]),
+        ("document = \"data.json\"", "document = \"schemas.json\"", "document", &["\"schemas\"", "choose another name"]),
+        ("text_root = \"Data\"", "text_root = \"README.TXT\"", "text_root", &["\"README.TXT\"", "beside the data"]),
         ("type = \"integer\"", "type = \"int\"", "type = \"int\"", &["\"int\"", "\"integer\", \"text\", \"uuid\""]),
         (
             "[subject]\n",

@@ -3,8 +3,10 @@
 extern crate portward_archive as archive;
 
 mod catalogue;
+mod compare;
 mod discover;
 mod discover_random;
+mod documents;
 mod golden;
 mod hostile;
 mod http_source;

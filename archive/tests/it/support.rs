@@ -265,6 +265,7 @@ pub(crate) fn order(category: &str, subject: &str, format: impl Into<Format>) ->
         until: None,
         identity: Identity::default(),
         level: 1,
+        documents: None,
     }
 }
 
@@ -312,6 +313,19 @@ impl Made {
                 let mut text = String::new();
                 member.read_to_string(&mut text).unwrap();
                 (member.name().unwrap().into_owned(), text)
+            })
+            .collect()
+    }
+
+    /// The members, in order, whatever they hold.
+    pub(crate) fn members_raw(&self) -> Vec<(String, Vec<u8>)> {
+        let mut zip = zip::ZipArchive::new(self.file.reopen().unwrap()).unwrap();
+        (0..zip.len())
+            .map(|at| {
+                let mut member = zip.by_index(at).unwrap();
+                let mut bytes = Vec::new();
+                member.read_to_end(&mut bytes).unwrap();
+                (member.name().unwrap().into_owned(), bytes)
             })
             .collect()
     }

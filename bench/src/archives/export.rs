@@ -42,6 +42,7 @@ pub(crate) fn export(args: ExportArgs) -> anyhow::Result<()> {
                     until: None,
                     identity: archive::write::Identity::default(),
                     level: args.level,
+                    documents: None,
                 };
                 let file = if job == 0 { std::fs::File::create(&args.out)? } else { tempfile::tempfile()? };
                 let (catalogue, progress) = (catalogue.clone(), Arc::<Progress>::default());

@@ -26,6 +26,7 @@ mod people;
 mod properties;
 mod pseudonyms;
 mod requests;
+mod signing;
 mod store;
 mod support;
 mod tickets;

@@ -4,6 +4,7 @@ pub(crate) mod authorize;
 mod data;
 mod download;
 mod envelope;
+mod keys;
 mod media;
 mod oauth;
 mod params;
@@ -38,7 +39,7 @@ pub(crate) fn routes() -> Router<State> {
     for (path, route) in routes {
         router = router.route(path, route.clone()).route(&format!("{path}/"), route);
     }
-    router.route("/media/{request}/{token}", get(media::serve))
+    router.route("/media/{request}/{token}", get(media::serve)).route(platform::signing::PUBLISHED_AT, get(keys::keys))
 }
 
 /// The answer to a path of the wire that means nothing, in the dialect of its neighbours; `None` for paths that are pages.

@@ -3,6 +3,7 @@
 mod accounts;
 mod application_form;
 mod apps;
+mod archives;
 mod attacks;
 mod bad_input;
 mod books;

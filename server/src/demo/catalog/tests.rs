@@ -65,6 +65,7 @@ impl House {
             until: None,
             identity: Identity::default(),
             level: 1,
+            documents: None,
         };
         let copy = file.try_clone().unwrap();
         let (progress, cancel) = (Arc::default(), tokio_util::sync::CancellationToken::new());
