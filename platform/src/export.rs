@@ -9,6 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Millis;
 use crate::jobs::{Attempt, Outcome};
 use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
@@ -72,16 +73,16 @@ async fn build(
         categories: request.categories()?,
         format: request.format()?,
         // The call's own time, so that another attempt at the same data gives the same bytes.
-        at: jiff::Timestamp::from_millisecond(request.applied_at.0).unwrap_or_default(),
-        since: None,
-        until: None,
+        at: moment(request.applied_at),
+        since: request.since_at.map(moment),
+        until: request.until_at.map(moment),
         identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
     };
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
     let cancel = attempt.cancel.child_token();
-    let watch = watch(platform, request.request_id, attempt.number, cancel.clone());
+    let watch = watch(platform, request, attempt.number, Arc::clone(&progress), cancel.clone());
     let write = archive::write::write(
         Arc::clone(&platform.catalogue),
         &platform.sources,
@@ -130,6 +131,10 @@ async fn build(
     }
 }
 
+fn moment(at: Millis) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
+}
+
 /// What stands for the person and for others in an archive.
 async fn identity(platform: &Platform, request: &Request) -> Result<archive::write::Identity, Fault> {
     let mut tx = platform.db.read().await?;
@@ -151,10 +156,41 @@ fn unreachable_watch() -> Result<archive::write::Summary, archive::write::Export
     Err(archive::write::ExportError::Cancelled)
 }
 
+/// How far an export is, by the categories that were asked for.
+pub fn told(platform: &Platform, request: &Request, progress: &archive::write::Progress) -> Option<requests::Told> {
+    let by_section = progress.by_section();
+    let catalogue = &platform.catalogue;
+    let share = |name: &String| {
+        let mut share = requests::ToldCategory { name: name.clone(), ..Default::default() };
+        for section in catalogue.sections_of(std::slice::from_ref(name)) {
+            if let Some((rows, bytes)) = by_section.get(&section.path) {
+                share.rows += rows;
+                share.bytes += bytes;
+            }
+        }
+        share
+    };
+    let categories = request.categories().ok()?.iter().map(share).collect();
+    let (rows, bytes) = by_section.values().fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b));
+    Some(requests::Told { rows, bytes, categories })
+}
+
 /// Cancels the export when its request is cancelled, or another attempt has begun.
-async fn watch(platform: &Platform, request_id: i64, attempt: i32, cancel: CancellationToken) {
+async fn watch(
+    platform: &Platform,
+    request: &Request,
+    attempt: i32,
+    progress: Arc<archive::write::Progress>,
+    cancel: CancellationToken,
+) {
+    let request_id = request.request_id;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        if let Some(told) = told(platform, request, &progress)
+            && let Err(fault) = requests::tell(platform, request_id, attempt, &told).await
+        {
+            tracing::warn!(request_id, %fault, "cannot tell how far an export is");
+        }
         match requests::is_wanted(platform, request_id, attempt).await {
             Ok(true) => {}
             Ok(false) => {

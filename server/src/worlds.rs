@@ -83,6 +83,9 @@ async fn dispatch(With(worlds): With<Worlds>, request: Request) -> Response {
 /// Whether a call is for the sandbox, and the call as it was. Paths that carry no credentials of an app are decided by their beginning alone.
 async fn choose(request: Request) -> (bool, Request) {
     let path = request.uri().path();
+    if path.starts_with("/v1/") {
+        return (bears_mark(request.headers()), request);
+    }
     let Some(call) = path.strip_prefix("/v2/") else {
         let below = path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         return (below, request);

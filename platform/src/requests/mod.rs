@@ -23,7 +23,7 @@ use crate::jobs::{self, Job};
 use crate::vault::ArchiveRow;
 use crate::{Fault, Platform, pause, webhooks};
 
-pub use rows::{archive_of, by_id, last_download, latest_of_pair, list};
+pub use rows::{Page, archive_of, by_id, last_download, latest_of_pair, list, page_of_pair};
 
 words! {
     /// Where a request stands.
@@ -95,6 +95,34 @@ pub struct Request {
     pub failure: Option<String>,
     /// For the operator: what exactly failed. Never data.
     pub failure_detail: Option<String>,
+    /// Records from this moment on, where a section knows its time.
+    pub since_at: Option<Millis>,
+    /// Records before this moment, where a section knows its time.
+    pub until_at: Option<Millis>,
+    /// How far it had come when its worker last told: a JSON object, see [`Told`].
+    pub progress: Option<String>,
+}
+
+/// How far a running request has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Told {
+    /// Rows of all sections so far.
+    pub rows: u64,
+    /// Their bytes, before compression.
+    pub bytes: u64,
+    /// The same by category, in the order in which they were asked for. A section that belongs to two counts for both.
+    pub categories: Vec<ToldCategory>,
+}
+
+/// A category's share of [`Told`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ToldCategory {
+    /// As the request spells it.
+    pub name: String,
+    /// Rows so far.
+    pub rows: u64,
+    /// Bytes so far, before compression.
+    pub bytes: u64,
 }
 
 impl Request {
@@ -106,6 +134,19 @@ impl Request {
     /// The form of the archive.
     pub fn format(&self) -> Result<DataFormat, Fault> {
         DataFormat::parse(&self.format).ok_or_else(|| Fault::Row(format!("the format of request {}", self.request_id)))
+    }
+
+    /// Where it stands at this moment: an archive whose time is over is gone, whether or not it has been swept up yet.
+    pub fn state(&self, now: Millis) -> RequestState {
+        match self.status {
+            RequestState::Ready if self.expires_at.is_none_or(|end| end <= now) => RequestState::Expired,
+            state => state,
+        }
+    }
+
+    /// How far it has come, as its worker last told.
+    pub fn progress(&self) -> Option<Told> {
+        self.progress.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// The wire's word for where it stands. An archive whose time is over is gone, whether or not it has been swept up yet.
@@ -144,6 +185,8 @@ pub struct Asked {
     /// Canonical names in order, so that two calls for the same are seen to be the same.
     names: Vec<String>,
     needs: Vec<Need>,
+    since: Option<Millis>,
+    until: Option<Millis>,
 }
 
 impl Asked {
@@ -164,11 +207,22 @@ impl Asked {
         }
         names.sort_unstable();
         names.dedup();
-        Ok(Self { format: body.data_format, spelt: body.categories, names, needs })
+        Ok(Self { format: body.data_format, spelt: body.categories, names, needs, since: None, until: None })
+    }
+
+    /// Only what is from `since` on and before `until`, in sections that know their time.
+    pub fn between(self, since: Option<Millis>, until: Option<Millis>) -> Self {
+        Self { since, until, ..self }
     }
 
     fn key(&self) -> String {
-        format!("{} {}", self.format.as_str(), self.names.join(","))
+        let mut key = format!("{} {}", self.format.as_str(), self.names.join(","));
+        for (word, at) in [("since", self.since), ("until", self.until)] {
+            if let Some(at) = at {
+                key.push_str(&format!(" {word} {}", at.0));
+            }
+        }
+        key
     }
 }
 
@@ -266,6 +320,8 @@ pub async fn add(
         categories: serde_json::json!(asked.spelt).to_string(),
         category_key: asked.key(),
         idempotency_key,
+        since: asked.since,
+        until: asked.until,
     };
     rows::insert(&mut tx, new, now).await?;
     if !grants::spend_on(&mut tx, bearer.grant_id, &singles, request_id).await? {
@@ -386,6 +442,15 @@ pub(crate) async fn is_wanted(platform: &Platform, request_id: i64, attempt: i32
     let mut tx = platform.db.read().await?;
     let found = by_id(&mut tx, request_id).await?;
     Ok(found.is_some_and(|request| request.status == RequestState::Running && request.attempt == attempt))
+}
+
+/// The worker tells how far it is. What an attempt says that is no longer the one changes nothing.
+pub(crate) async fn tell(platform: &Platform, request_id: i64, attempt: i32, told: &Told) -> Result<(), Fault> {
+    let text = serde_json::to_string(told).map_err(|_| Fault::Row(format!("the progress of request {request_id}")))?;
+    let mut tx = platform.db.begin().await?;
+    rows::tell(&mut tx, request_id, attempt, text).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// The archive is in the vault: the request becomes ready, if this attempt is still the one. `false` means the object is nobody's.

@@ -8,6 +8,7 @@ mod oauth;
 mod params;
 mod record;
 mod user;
+mod v1;
 
 use axum::Router;
 use axum::extract::Request;
@@ -20,6 +21,7 @@ use crate::state::State;
 
 pub(crate) use oauth::{FORM_LIMIT, basic_user};
 pub(crate) use params::Params;
+pub(crate) use v1::{DOCUMENT, Kind, PROBLEMS};
 
 /// The routes of the wire. Each answers with and without its last slash; nothing is ever redirected there (`client-rules.md` 9).
 pub(crate) fn routes() -> Router<State> {
@@ -37,7 +39,7 @@ pub(crate) fn routes() -> Router<State> {
     for (path, route) in routes {
         router = router.route(path, route.clone()).route(&format!("{path}/"), route);
     }
-    router
+    router.merge(v1::routes())
 }
 
 /// The answer to a path of the wire that means nothing, in the dialect of its neighbours; `None` for paths that are pages.
@@ -47,6 +49,8 @@ pub(crate) fn not_found(path: &str, id: &CallId) -> Option<Response> {
         Some(oauth::not_found(id))
     } else if below("/v2") && !below("/v2/auth") {
         Some(envelope::not_found(id))
+    } else if below("/v1") {
+        Some(v1::not_found(id))
     } else {
         None
     }
