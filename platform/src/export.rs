@@ -175,7 +175,7 @@ pub fn told(platform: &Platform, request: &Request, progress: &archive::write::P
     Some(requests::Told { rows, bytes, categories })
 }
 
-/// Cancels the export when its request is cancelled, or another attempt has begun.
+/// Tells how far an export is, and cancels it when its request is cancelled or another attempt has begun.
 async fn watch(
     platform: &Platform,
     request: &Request,
@@ -184,12 +184,15 @@ async fn watch(
     cancel: CancellationToken,
 ) {
     let request_id = request.request_id;
+    let mut last = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Some(told) = told(platform, request, &progress)
-            && let Err(fault) = requests::tell(platform, request_id, attempt, &told).await
-        {
-            tracing::warn!(request_id, %fault, "cannot tell how far an export is");
+        let now = told(platform, request, &progress);
+        if let (Some(told), true) = (&now, now != last) {
+            match requests::tell(platform, request_id, attempt, told).await {
+                Ok(()) => last = now,
+                Err(fault) => tracing::warn!(request_id, %fault, "cannot tell how far an export is"),
+            }
         }
         match requests::is_wanted(platform, request_id, attempt).await {
             Ok(true) => {}

@@ -13,6 +13,7 @@
 
 mod rows;
 
+use archive::write::Format;
 use wire::{AddBody, Checked, DataFormat, RequestId, RequestStatus};
 
 use crate::audit::{Actor, Entry};
@@ -73,7 +74,7 @@ pub struct Request {
     pub app_id: i64,
     /// For whose data.
     pub person_id: i64,
-    /// `json` or `text`.
+    /// `json`, `text`, `ndjson` or `csv`: see [`stored`].
     pub format: String,
     /// What was asked for, as it was spelt: a JSON list.
     pub categories: String,
@@ -99,6 +100,8 @@ pub struct Request {
     pub since_at: Option<Millis>,
     /// Records before this moment, where a section knows its time.
     pub until_at: Option<Millis>,
+    /// Whether a manifest, schemas and a README are wanted in the archive.
+    pub documents: bool,
     /// How far it had come when its worker last told: a JSON object, see [`Told`].
     pub progress: Option<String>,
 }
@@ -132,8 +135,9 @@ impl Request {
     }
 
     /// The form of the archive.
-    pub fn format(&self) -> Result<DataFormat, Fault> {
-        DataFormat::parse(&self.format).ok_or_else(|| Fault::Row(format!("the format of request {}", self.request_id)))
+    pub fn format(&self) -> Result<Format, Fault> {
+        let known = Format::ALL.into_iter().find(|format| stored(*format) == self.format);
+        known.ok_or_else(|| Fault::Row(format!("the format of request {}", self.request_id)))
     }
 
     /// Where it stands at this moment: an archive whose time is over is gone, whether or not it has been swept up yet.
@@ -169,7 +173,7 @@ impl Request {
                 Field::ApplyTime => answer.apply_time = Some(self.applied_at.seconds()),
                 Field::CollectTime => answer.collect_time = Some(self.collecting_at.map_or(0, Millis::seconds)),
                 Field::Status => answer.status = Some(self.status(now)),
-                Field::DataFormat => answer.data_format = Some(self.format()?),
+                Field::DataFormat => answer.data_format = Some(nearest(self.format()?)),
                 Field::Categories => answer.category_selection_list = Some(self.categories()?),
             }
         }
@@ -177,26 +181,45 @@ impl Request {
     }
 }
 
+/// The word by which a format is stored: the wire's own, where it has one.
+fn stored(format: Format) -> &'static str {
+    format.on_the_wire().map_or(format.as_str(), DataFormat::as_str)
+}
+
+/// What the wire says of a format that it has no word for: clients fail on words that they do not know. The archive is a ZIP all the same.
+fn nearest(format: Format) -> DataFormat {
+    format.on_the_wire().unwrap_or(match format {
+        Format::Json | Format::Ndjson => DataFormat::Json,
+        Format::Text | Format::Csv => DataFormat::Text,
+    })
+}
+
 /// What is asked for, made against the catalogue: categories that exist, and what they need.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    format: DataFormat,
+    format: Format,
     spelt: Vec<String>,
     /// Canonical names in order, so that two calls for the same are seen to be the same.
     names: Vec<String>,
     needs: Vec<Need>,
     since: Option<Millis>,
     until: Option<Millis>,
+    documents: bool,
 }
 
 impl Asked {
-    /// Fails with the name that the catalogue does not know.
+    /// By the wire. Fails with the name that the catalogue does not know.
     pub fn new(body: AddBody, catalogue: &archive::catalogue::Catalogue) -> Result<Self, String> {
+        Self::of(body.categories, body.data_format.into(), catalogue)
+    }
+
+    /// By the own API, which knows more formats. Fails with the name that the catalogue does not know.
+    pub fn of(spelt: Vec<String>, format: Format, catalogue: &archive::catalogue::Catalogue) -> Result<Self, String> {
         let everything = catalogue.category(archive::catalogue::ALL_DATA).map(|category| category.scope.clone());
         let mut names = Vec::new();
         let mut needs = Vec::new();
-        for spelt in &body.categories {
-            let Some(category) = catalogue.category(spelt) else { return Err(spelt.clone()) };
+        for name in &spelt {
+            let Some(category) = catalogue.category(name) else { return Err(name.clone()) };
             names.push(category.name.clone());
             needs.push(Need { family: category.scope.clone(), everything: everything.clone() });
         }
@@ -207,7 +230,7 @@ impl Asked {
         }
         names.sort_unstable();
         names.dedup();
-        Ok(Self { format: body.data_format, spelt: body.categories, names, needs, since: None, until: None })
+        Ok(Self { format, spelt, names, needs, since: None, until: None, documents: false })
     }
 
     /// Only what is from `since` on and before `until`, in sections that know their time.
@@ -215,12 +238,20 @@ impl Asked {
         Self { since, until, ..self }
     }
 
+    /// Whether a manifest, schemas and a README are wanted too.
+    pub fn documented(self, documents: bool) -> Self {
+        Self { documents, ..self }
+    }
+
     fn key(&self) -> String {
-        let mut key = format!("{} {}", self.format.as_str(), self.names.join(","));
+        let mut key = format!("{} {}", stored(self.format), self.names.join(","));
         for (word, at) in [("since", self.since), ("until", self.until)] {
             if let Some(at) = at {
                 key.push_str(&format!(" {word} {}", at.0));
             }
+        }
+        if self.documents {
+            key.push_str(" documents");
         }
         key
     }
@@ -316,12 +347,13 @@ pub async fn add(
     let new = rows::NewRequest {
         request_id,
         bearer,
-        format: asked.format.as_str(),
+        format: stored(asked.format),
         categories: serde_json::json!(asked.spelt).to_string(),
         category_key: asked.key(),
         idempotency_key,
         since: asked.since,
         until: asked.until,
+        documents: asked.documents,
     };
     rows::insert(&mut tx, new, now).await?;
     if !grants::spend_on(&mut tx, bearer.grant_id, &singles, request_id).await? {
@@ -521,8 +553,7 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
     if !grants::touch(&mut tx, request.grant_id, now).await? {
         return Err(RetryRefusal::NotGranted(request_id));
     }
-    let body = AddBody { data_format: request.format()?, categories: request.categories()? };
-    let asked = Asked::new(body, &platform.catalogue).map_err(|_| RetryRefusal::NotGranted(request_id))?;
+    let asked = Asked::of(request.categories()?, request.format()?, &platform.catalogue).map_err(|_| RetryRefusal::NotGranted(request_id))?;
     let held = grants::held(&mut tx, request.grant_id).await?;
     let singles = grants::spend(&held, &asked.needs).map_err(|_| RetryRefusal::NotGranted(request_id))?;
     if !grants::spend_on(&mut tx, request.grant_id, &singles, request_id).await? || !rows::requeue(&mut tx, request_id).await? {

@@ -16,6 +16,7 @@ pub(super) struct NewRequest<'a> {
     pub(super) idempotency_key: Option<&'a str>,
     pub(super) since: Option<Millis>,
     pub(super) until: Option<Millis>,
+    pub(super) documents: bool,
 }
 
 pub(super) async fn insert(tx: &mut Tx, new: NewRequest<'_>, now: Millis) -> Result<(), Fault> {
@@ -24,8 +25,8 @@ pub(super) async fn insert(tx: &mut Tx, new: NewRequest<'_>, now: Millis) -> Res
         execute,
         "insert into requests
            (request_id, grant_id, app_id, person_id, format, categories, category_key, status, attempt, applied_at, idempotency_key,
-            since_at, until_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12)",
+            since_at, until_at, documents)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13)",
         new.request_id,
         new.bearer.grant_id,
         new.bearer.app_id,
@@ -38,6 +39,7 @@ pub(super) async fn insert(tx: &mut Tx, new: NewRequest<'_>, now: Millis) -> Res
         new.idempotency_key.map(ToOwned::to_owned),
         new.since,
         new.until,
+        new.documents,
     )?;
     Ok(())
 }
@@ -48,7 +50,7 @@ pub async fn by_id(tx: &mut Tx, request_id: i64) -> Result<Option<Request>, Faul
         tx,
         optional Request,
         "select request_id, grant_id, app_id, person_id, format, categories, status, attempt, applied_at, collecting_at, ready_at,
-                expires_at, ended_at, failure, failure_detail, since_at, until_at, progress
+                expires_at, ended_at, failure, failure_detail, since_at, until_at, documents, progress
          from requests
          where request_id = $1",
         request_id,
@@ -212,7 +214,7 @@ pub(super) async fn begin(tx: &mut Tx, request_id: i64, attempt: i32, now: Milli
         tx,
         execute,
         "update requests
-         set status = $2, attempt = $3, collecting_at = coalesce(collecting_at, $4)
+         set status = $2, attempt = $3, collecting_at = coalesce(collecting_at, $4), progress = null
          where request_id = $1 and attempt < $3 and status in ($5, $6, $7)",
         request_id,
         RequestState::Running,

@@ -35,6 +35,8 @@ pub(super) struct Call {
 pub(super) struct Told {
     fields: HeaderMap,
     pub(super) heard: Heard,
+    /// Whether bytes of an archive go out, which are noted when they end.
+    pub(super) sends: bool,
 }
 
 impl Told {

@@ -60,7 +60,7 @@ pub(super) async fn send(
     state: &State,
     call: &Call,
     found: &requests::Request,
-    told: &Told,
+    told: &mut Told,
     method: &Method,
 ) -> Result<Response, Refusal> {
     let platform = &state.platform;
@@ -70,7 +70,10 @@ pub(super) async fn send(
     let size = archive.len();
     let etag = format!("\"{}\"", archive.sha256);
     let name = format!("attachment; filename=\"{}.zip\"", found.request_id);
-    if method != Method::POST && holds(&call.headers, &etag) {
+    if method != Method::POST && call.headers.contains_key(header::IF_MATCH) && !names(&call.headers, header::IF_MATCH, &etag, false) {
+        return Err(Refusal::status(StatusCode::PRECONDITION_FAILED, "The archive is another than If-Match names."));
+    }
+    if method != Method::POST && names(&call.headers, header::IF_NONE_MATCH, &etag, true) {
         return Ok(answer(StatusCode::NOT_MODIFIED, Body::empty(), &etag, &name));
     }
     if method == Method::HEAD {
@@ -91,6 +94,7 @@ pub(super) async fn send(
     metrics::counter!("portward_downloads_total", "world" => platform.world.as_str()).increment(1);
     let key = archive.key(platform)?;
     let bytes = platform.vault.read(&archive.object, &key, size, part.clone());
+    told.sends = true;
     let sending = Sending::new(told.heard, state.clone(), status == StatusCode::OK, part.end - part.start);
     let body = Body::from_stream(watched(state.clone(), found.request_id, bytes, sending));
     let mut response = answer(status, body, &etag, &name);
@@ -119,10 +123,11 @@ fn text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Whether the caller says by `If-None-Match` that it has this archive (RFC 9110 13.1.2).
-fn holds(headers: &HeaderMap, etag: &str) -> bool {
-    let lists = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+/// Whether a condition names this archive. `If-Match` compares strongly, `If-None-Match` weakly (RFC 9110 13.1.1, 13.1.2).
+fn names(headers: &HeaderMap, condition: header::HeaderName, etag: &str, weakly: bool) -> bool {
+    let lists = headers.get_all(condition).iter().filter_map(|value| value.to_str().ok());
+    let same = |tag: &str| tag == "*" || tag == etag || (weakly && tag.strip_prefix("W/") == Some(etag));
+    lists.flat_map(|list| list.split(',')).map(str::trim).any(same)
 }
 
 /// The one range that is asked for, if `If-Range` agrees (RFC 9110 13.1.5, 14.2).
@@ -235,6 +240,27 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_str(value).unwrap());
         parse_range(&headers, 100)
+    }
+
+    #[test]
+    fn conditions_name_an_archive() {
+        let named = |condition: &str, weakly| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_str(condition).unwrap());
+            names(&headers, header::IF_MATCH, "\"ab\"", weakly)
+        };
+        for (condition, strongly, weakly) in [
+            ("\"ab\"", true, true),
+            ("*", true, true),
+            ("\"x\", \"ab\"", true, true),
+            ("W/\"ab\"", false, true),
+            ("W/\"x\"", false, false),
+            ("ab", false, false),
+            ("\"abc\"", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((named(condition, false), named(condition, true)), (strongly, weakly), "{condition}");
+        }
     }
 
     #[test]

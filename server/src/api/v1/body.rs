@@ -1,10 +1,10 @@
 //! The bodies of the own API.
 
 use platform::requests::{Request, RequestState, Told};
+use archive::write::Format;
 use platform::vault::ArchiveRow;
 use platform::{Fault, Millis, export};
 use serde_json::{Map, Value, json};
-use wire::{AddBody, DataFormat};
 
 use crate::state::State;
 
@@ -16,10 +16,16 @@ const LONGEST: usize = 100;
 /// What `POST /v1/requests` asks for.
 #[derive(Debug)]
 pub(super) struct Wish {
-    pub(super) body: AddBody,
+    pub(super) categories: Vec<String>,
+    pub(super) format: Format,
     pub(super) since: Option<Millis>,
     pub(super) until: Option<Millis>,
+    pub(super) documents: bool,
 }
+
+/// The members of a wish.
+const MEMBERS: [&str; 5] = ["categories", "format", "since", "until", "documents"];
+
 
 impl Wish {
     /// Reads the body; the error says what to correct.
@@ -29,14 +35,17 @@ impl Wish {
             Ok(_) => return Err("The body must be a JSON object.".into()),
             Err(_) => return Err("The body is not JSON.".into()),
         };
-        if let Some(other) = members.keys().find(|name| !matches!(name.as_str(), "categories" | "format" | "since" | "until")) {
+        if let Some(other) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
             let other = super::clip(other);
-            return Err(format!("`{other}` is not known; categories, format, since and until are."));
+            return Err(format!("`{other}` is not known; {} are.", MEMBERS.join(", ")));
         }
-        let data_format = match members.get("format") {
-            None => DataFormat::Json,
-            Some(Value::String(word)) => DataFormat::parse(word).ok_or("`format` is `json` or `text`.")?,
-            Some(_) => return Err("`format` is a string: `json` or `text`.".into()),
+        let format = match members.get("format") {
+            None => Format::Json,
+            Some(word) => word.as_str().and_then(|word| word.parse().ok()).ok_or("`format` is `json`, `txt`, `ndjson` or `csv`.")?,
+        };
+        let documents = match members.get("documents") {
+            None => false,
+            Some(documents) => documents.as_bool().ok_or("`documents` is true or false.")?,
         };
         let Some(list) = members.get("categories") else { return Err("`categories` is missing: name at least one.".into()) };
         let names = "`categories` is a list of names, each once.";
@@ -60,7 +69,7 @@ impl Wish {
         {
             return Err("`since` must lie before `until`.".into());
         }
-        Ok(Self { body: AddBody { data_format, categories }, since, until })
+        Ok(Self { categories, format, since, until, documents })
     }
 }
 
@@ -111,6 +120,7 @@ pub(super) fn resource(state: &State, request: &Request, archive: Option<&Archiv
         "format": request.format()?.as_str(),
         "since": time(request.since_at),
         "until": time(request.until_at),
+        "documents": request.documents,
         "created_at": time(Some(request.applied_at)),
         "started_at": time(request.collecting_at),
         "ready_at": time(request.ready_at),
@@ -152,8 +162,13 @@ mod tests {
     #[test]
     fn a_wish_is_read_strictly() {
         let wish = Wish::parse(br#"{"categories":["activity"],"since":"2026-01-31","until":"2026-02-01T01:00:00+01:00"}"#).unwrap();
-        assert_eq!((wish.body.data_format, wish.body.categories), (DataFormat::Json, vec!["activity".to_owned()]));
+        assert_eq!((wish.format, wish.categories, wish.documents), (Format::Json, vec!["activity".to_owned()], false));
         assert_eq!((wish.since, wish.until), (Some(Millis(1_769_817_600_000)), Some(Millis(1_769_904_000_000))));
+        for format in Format::ALL {
+            let body = format!(r#"{{"categories":["activity"],"format":"{format}","documents":true}}"#);
+            let wish = Wish::parse(body.as_bytes()).unwrap();
+            assert_eq!((wish.format, wish.documents, wish.since, wish.until), (format, true, None, None));
+        }
         for wrong in [
             &b""[..],
             b"[]",
@@ -166,6 +181,9 @@ mod tests {
             br#"{"categories":["a","a"]}"#,
             br#"{"categories":["a"],"format":"zip"}"#,
             br#"{"categories":["a"],"format":null}"#,
+            br#"{"categories":["a"],"format":"text"}"#,
+            br#"{"categories":["a"],"documents":"yes"}"#,
+            br#"{"categories":["a"],"documents":null}"#,
             br#"{"categories":["a"],"since":5}"#,
             br#"{"categories":["a"],"since":"yesterday"}"#,
             br#"{"categories":["a"],"since":"2026-02-30"}"#,

@@ -6,6 +6,7 @@ mod docs;
 mod problem;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State as With};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
@@ -50,12 +51,15 @@ pub(super) fn not_found(id: &CallId) -> Response {
     Problem::new(&UNKNOWN, "There is no such call. /docs lists them.").answer(id)
 }
 
+/// The number in a path; an error if it is no text at all.
+type Number = Result<Path<String>, PathRejection>;
+
 /// Answers, and tells the access log.
 fn told(state: &State, id: &CallId, told: Told, call: access_log::Call, answer: Result<Response, Problem>) -> Response {
     let answer = match answer {
         Ok(response) => {
-            // What was sent of an archive is noted when it ends.
-            if call != access_log::Call::Download {
+            // What is sent of an archive is noted when that ends.
+            if call != access_log::Call::Download || !told.sends {
                 told.heard.note(state, call, data::OK);
             }
             response
@@ -86,7 +90,7 @@ async fn collection(With(state): With<State>, id: CallId, request: Request) -> R
 }
 
 /// `/v1/requests/{id}`
-async fn one(With(state): With<State>, id: CallId, Path(number): Path<String>, request: Request) -> Response {
+async fn one(With(state): With<State>, id: CallId, number: Number, request: Request) -> Response {
     let mut heard = Told::default();
     match *request.method() {
         Method::GET | Method::HEAD => {
@@ -103,7 +107,7 @@ async fn one(With(state): With<State>, id: CallId, Path(number): Path<String>, r
 }
 
 /// `/v1/requests/{id}/archive`
-async fn archive(With(state): With<State>, id: CallId, Path(number): Path<String>, request: Request) -> Response {
+async fn archive(With(state): With<State>, id: CallId, number: Number, request: Request) -> Response {
     let mut heard = Told::default();
     match *request.method() {
         Method::GET | Method::HEAD => {
@@ -127,14 +131,13 @@ async fn create(state: &State, request: Request, told: &mut Told) -> Result<Resp
     let call = admit(state, request, RequestType::Add, told).await?;
     let key = data::idempotency_key(&call.headers)?;
     let wish = Wish::parse(call.json()?).map_err(|bad| Problem::new(&INVALID, bad))?;
-    let (since, until) = (wish.since, wish.until);
     let catalogue = &state.platform.catalogue;
-    let asked = Asked::new(wish.body, catalogue).map_err(|unknown| {
+    let asked = Asked::of(wish.categories, wish.format, catalogue).map_err(|unknown| {
         let names: Vec<&str> = catalogue.categories().iter().map(|category| category.name.as_str()).collect();
         let known = names.join(", ");
         Problem::new(&INVALID, format!("There is no category `{}`. The categories are {known}.", clip(&unknown)))
     })?;
-    let asked = asked.between(since, until);
+    let asked = asked.between(wish.since, wish.until).documented(wish.documents);
     let request_id = requests::add(&state.platform, &call.bearer, &asked, key.as_deref()).await.map_err(refused)?;
     told.heard.request(request_id);
     let found = requests::of_bearer(&state.platform, &call.bearer, request_id).await?.ok_or_else(Problem::unknown)?;
@@ -173,18 +176,17 @@ async fn list(state: &State, request: Request, told: &mut Told) -> Result<Respon
     let platform = &state.platform;
     let now = platform.now();
     let mut tx = platform.db.read().await.map_err(Fault::from)?;
-    // One more than a page tells whether there is another. An archive whose time is over may still be stored as ready.
-    let stored = match wanted {
-        Some(RequestState::Ready | RequestState::Expired) | None => None,
-        other => other,
-    };
+    // An archive whose time is over may still be stored as ready.
+    let stored = wanted.filter(|state| *state != RequestState::Expired);
+    // One more than a page tells whether there is another; what is sorted out here is read in large pieces.
+    let at_once = if matches!(wanted, Some(RequestState::Expired | RequestState::Ready)) { LONGEST_PAGE } else { limit } + 1;
     let mut entries = Vec::new();
     let mut from = after;
     let mut more = true;
     while more && i64::try_from(entries.len()).unwrap_or(i64::MAX) <= limit {
-        let page = requests::Page { state: stored, after: from, limit: limit + 1 };
+        let page = requests::Page { state: stored, after: from, limit: at_once };
         let found = requests::page_of_pair(&mut tx, call.bearer.app_id, call.bearer.person_id, page).await?;
-        more = i64::try_from(found.len()).unwrap_or(0) > limit;
+        more = i64::try_from(found.len()).unwrap_or(0) == at_once;
         from = found.last().map(|last| (last.applied_at, last.request_id)).or(from);
         entries.extend(found.into_iter().filter(|entry| wanted.is_none_or(|wanted| entry.state(now) == wanted)));
     }
@@ -230,15 +232,19 @@ fn bad_state() -> Problem {
     Problem::new(&INVALID, "`state` is one of queued, running, ready, failed, cancelled and expired.")
 }
 
+fn parse(number: &Number) -> Result<RequestId, Problem> {
+    number.as_ref().ok().and_then(|Path(number)| RequestId::parse(number)).ok_or_else(Problem::unknown)
+}
+
 /// A request of the caller's.
-async fn find(state: &State, call: &Call, number: &str, told: &mut Told) -> Result<requests::Request, Problem> {
-    let request_id = RequestId::parse(number).ok_or_else(Problem::unknown)?;
+async fn find(state: &State, call: &Call, number: &Number, told: &mut Told) -> Result<requests::Request, Problem> {
+    let request_id = parse(number)?;
     told.heard.request(request_id);
     call.standing()?;
     requests::of_bearer(&state.platform, &call.bearer, request_id).await?.ok_or_else(Problem::unknown)
 }
 
-async fn read(state: &State, request: Request, number: &str, told: &mut Told) -> Result<Response, Problem> {
+async fn read(state: &State, request: Request, number: &Number, told: &mut Told) -> Result<Response, Problem> {
     let call = admit(state, request, RequestType::Check, told).await?;
     let found = find(state, &call, number, told).await?;
     resource(state, &found, StatusCode::OK).await
@@ -267,9 +273,9 @@ fn wait(state: RequestState) -> Option<u32> {
     }
 }
 
-async fn cancel(state: &State, request: Request, number: &str, told: &mut Told) -> Result<Response, Problem> {
+async fn cancel(state: &State, request: Request, number: &Number, told: &mut Told) -> Result<Response, Problem> {
     let call = admit(state, request, RequestType::Cancel, told).await?;
-    let request_id = RequestId::parse(number).ok_or_else(Problem::unknown)?;
+    let request_id = parse(number)?;
     told.heard.request(request_id);
     call.standing()?;
     match requests::cancel(&state.platform, &call.bearer, request_id).await? {
@@ -279,7 +285,7 @@ async fn cancel(state: &State, request: Request, number: &str, told: &mut Told) 
     }
 }
 
-async fn download(state: &State, request: Request, number: &str, told: &mut Told) -> Result<Response, Problem> {
+async fn download(state: &State, request: Request, number: &Number, told: &mut Told) -> Result<Response, Problem> {
     let method = request.method().clone();
     let call = admit(state, request, RequestType::Download, told).await?;
     let found = find(state, &call, number, told).await?;

@@ -40,6 +40,7 @@ kinds! {
     TOO_MANY_OPEN 409 "too_many_open" "Too many requests are open for this person" "Wait for one of them, or cancel it."
     GONE 410 "archive_gone" "The archive is gone" "Make a new request."
     SLOW 408 "body_too_slow" "The body did not come in time" "Send it again."
+    PRECONDITION 412 "precondition_failed" "The archive is another" "Read the request again: it tells the hash of its archive."
     TOO_LARGE 413 "body_too_large" "The body is too large" "Send less."
     MEDIA_TYPE 415 "unsupported_media_type" "The body is of another type" "Send application/json."
     RANGE 416 "range_not_satisfiable" "The archive is shorter" "Ask for a range within the size that Content-Range tells."
@@ -136,6 +137,7 @@ impl From<Refusal> for Problem {
             StatusCode::NOT_FOUND => &UNKNOWN,
             StatusCode::METHOD_NOT_ALLOWED => &METHOD,
             StatusCode::REQUEST_TIMEOUT => &SLOW,
+            StatusCode::PRECONDITION_FAILED => &PRECONDITION,
             StatusCode::PAYLOAD_TOO_LARGE => &TOO_LARGE,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => &MEDIA_TYPE,
             StatusCode::RANGE_NOT_SATISFIABLE => &RANGE,
