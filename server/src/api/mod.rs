@@ -1,4 +1,4 @@
-//! The wire: OAuth, user info and the data calls, in TikTok's two dialects of error.
+//! The wire: OAuth, user info and the data calls, in TikTok's two dialects of error; and the own API beside it.
 
 pub(crate) mod authorize;
 mod data;
@@ -26,7 +26,17 @@ pub(crate) use v1::{DOCUMENT, Kind, PROBLEMS};
 /// The routes of the wire. Each answers with and without its last slash; nothing is ever redirected there (`client-rules.md` 9).
 pub(crate) fn routes() -> Router<State> {
     let mut router = Router::new();
-    let routes: [(&str, MethodRouter<State>); 8] = [
+    for (path, route) in wire_paths() {
+        router = router.route(path, route.clone()).route(&format!("{path}/"), route);
+    }
+    for (path, route) in v1::paths() {
+        router = router.route(path, route);
+    }
+    router
+}
+
+fn wire_paths() -> [(&'static str, MethodRouter<State>); 8] {
+    [
         ("/v2/auth/authorize", any(authorize::authorize)),
         ("/v2/oauth/token", any(oauth::token)),
         ("/v2/oauth/revoke", any(oauth::revoke)),
@@ -35,11 +45,7 @@ pub(crate) fn routes() -> Router<State> {
         ("/v2/user/data/check", any(data::check)),
         ("/v2/user/data/cancel", any(data::cancel)),
         ("/v2/user/data/download", any(download::download)),
-    ];
-    for (path, route) in routes {
-        router = router.route(path, route.clone()).route(&format!("{path}/"), route);
-    }
-    router.merge(v1::routes())
+    ]
 }
 
 /// The answer to a path of the wire that means nothing, in the dialect of its neighbours; `None` for paths that are pages.
@@ -59,4 +65,19 @@ pub(crate) fn not_found(path: &str, id: &CallId) -> Option<Response> {
 /// Whether a request is of the method that its path wants.
 fn is(request: &Request, method: &Method) -> bool {
     request.method() == method
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_served_is_described_and_the_other_way_round() {
+        let wire = wire_paths().into_iter().map(|(path, _)| format!("{path}/"));
+        let served: BTreeSet<String> = wire.chain(v1::paths().into_iter().map(|(path, _)| path.to_owned())).collect();
+        let described: BTreeSet<String> = DOCUMENT["paths"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(served, described);
+    }
 }

@@ -5,13 +5,12 @@ mod body;
 mod docs;
 mod problem;
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State as With};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{MethodRouter, any, get};
 use platform::access_log;
 use platform::quotas::RequestType;
 use platform::requests::{self, AddRefusal, Asked, Cancelled, RequestState};
@@ -38,12 +37,13 @@ const WHILE_QUEUED: u32 = 5;
 /// When to look again at one that runs, in seconds.
 const WHILE_RUNNING: u32 = 2;
 
-pub(super) fn routes() -> Router<State> {
-    Router::new()
-        .route("/v1/requests", any(collection))
-        .route("/v1/requests/{id}", any(one))
-        .route("/v1/requests/{id}/archive", any(archive))
-        .route("/openapi.json", get(docs::openapi))
+pub(super) fn paths() -> [(&'static str, MethodRouter<State>); 4] {
+    [
+        ("/v1/requests", any(collection)),
+        ("/v1/requests/{id}", any(one)),
+        ("/v1/requests/{id}/archive", any(archive)),
+        ("/openapi.json", get(docs::openapi)),
+    ]
 }
 
 /// A path below `/v1` that means nothing.
