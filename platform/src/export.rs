@@ -71,7 +71,7 @@ async fn build(
     let order = archive::write::Order {
         subject,
         categories: request.categories()?,
-        format: request.format()?,
+        format: request.format()?.into(),
         // The call's own time, so that another attempt at the same data gives the same bytes.
         at: moment(request.applied_at),
         since: request.since_at.map(moment),

@@ -4,6 +4,7 @@ mod declared;
 mod excuse;
 mod fields;
 mod file;
+mod file_names;
 mod joined;
 mod more;
 mod parse;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use super::{Finding, Level};
 use crate::catalogue::{ALL_DATA, Catalogue};
 use crate::source::Sources;
-use crate::write::{ExportError, Identity, Order, Progress};
+use crate::write::{ExportError, Format, Identity, Order, Progress};
 
 /// Why two people could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +76,7 @@ async fn read(keys: &Arc<Catalogue>, sources: &Sources, person: &str, at: jiff::
         Order {
             subject: person.to_owned(),
             categories: vec![ALL_DATA.to_owned()],
-            format: DataFormat::Json,
+            format: Format::Json,
             at,
             since: None,
             until: None,

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use crate::catalogue::{ALL_DATA, Catalogue, Section, Shape};
 use crate::source::Sources;
-use crate::write::{ExportError, Identity, Order, Progress};
+use crate::write::{ExportError, Format, Identity, Order, Progress};
 
 /// Every section for one person.
 #[derive(Clone, Debug)]
@@ -85,7 +84,7 @@ async fn read(
         Order {
             subject: person.to_owned(),
             categories: vec![ALL_DATA.to_owned()],
-            format: DataFormat::Json,
+            format: Format::Json,
             at,
             since: None,
             until: None,

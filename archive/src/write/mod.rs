@@ -7,6 +7,7 @@
 mod binds;
 mod container;
 mod error;
+mod format;
 mod intake;
 mod join;
 pub(crate) mod json;
@@ -31,7 +32,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use self::container::{ContainerError, Form};
 use self::join::Reader;
@@ -48,6 +48,7 @@ use crate::subject::Subject;
 
 pub(crate) use self::binds::{Binds, Edge, edge, nanos_per_unit, whole_days, whole_units};
 pub use self::error::{ExportError, Failure};
+pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::intake::{Flow, Rows};
 pub use self::rules::{Identity, Ruled};
 
@@ -58,8 +59,8 @@ pub struct Order {
     pub subject: String,
     /// What is asked for; names and aliases both serve.
     pub categories: Vec<String>,
-    /// JSON or TXT.
-    pub format: DataFormat,
+    /// The form of the archive.
+    pub format: Format,
     /// The time of the members: handed in, so that the same order gives the same bytes.
     pub at: jiff::Timestamp,
     /// The first moment that is asked for, where a section has times.
@@ -208,7 +209,7 @@ pub async fn write_with(
         subject,
         identity: order.identity,
         keys: Keys::default(),
-        as_text: order.format == DataFormat::Text,
+        as_text: order.format == Format::Text,
         catalogue,
         sources,
         progress,

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use archive::catalogue::{Catalogue, CatalogueError};
 use archive::source::Sources;
-use archive::write::{ExportError, Identity, Order, Progress, Summary};
+use archive::write::{ExportError, Format, Identity, Order, Progress, Summary};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -173,7 +172,7 @@ impl Db {
         catalogue: &Arc<Catalogue>,
         category: &str,
         subject: &str,
-        format: DataFormat,
+        format: impl Into<Format>,
     ) -> Result<(Made, Summary), ExportError> {
         let sources = self.sources(catalogue).await;
         export(catalogue, &sources, category, subject, format).await
@@ -256,11 +255,11 @@ pub(crate) fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
     Catalogue::parse("catalog.toml", text, &mut |pattern| Err(format!("no include {pattern}")))
 }
 
-pub(crate) fn order(category: &str, subject: &str, format: DataFormat) -> Order {
+pub(crate) fn order(category: &str, subject: &str, format: impl Into<Format>) -> Order {
     Order {
         subject: subject.to_owned(),
         categories: vec![category.to_owned()],
-        format,
+        format: format.into(),
         at: "2026-03-01T12:00:00Z".parse().unwrap(),
         since: None,
         until: None,
@@ -274,7 +273,7 @@ pub(crate) async fn export(
     sources: &Sources,
     category: &str,
     subject: &str,
-    format: DataFormat,
+    format: impl Into<Format>,
 ) -> Result<(Made, Summary), ExportError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let progress = Arc::new(Progress::default());

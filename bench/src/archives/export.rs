@@ -36,7 +36,7 @@ pub(crate) fn export(args: ExportArgs) -> anyhow::Result<()> {
                 let order = Order {
                     subject: subject.clone(),
                     categories: vec![archive::catalogue::ALL_DATA.into()],
-                    format: wire::DataFormat::Json,
+                    format: archive::write::Format::Json,
                     at: jiff::Timestamp::from_second(1_793_491_200)?,
                     since: None,
                     until: None,

@@ -33,6 +33,6 @@ db_test! {
         let id = w.add(&bearer, &["activity"]).await;
         platform::jobs::drain(&w.platform).await.unwrap();
         assert_ne!(plain(&w.platform, &w.archive(id).await.unwrap()).await.unwrap(), first);
-        assert_eq!(w.number("select count(*) from grants where pseudonyms_sealed is not null".into()).await, 2);
+        assert_eq!(w.number("select count(*) from grants where pseudonyms_sealed is not null").await, 2);
     }
 }

@@ -14,7 +14,6 @@ use comfy_table::{CellAlignment, Table};
 use platform::Clock;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use super::{WhichCatalogue, counted, now};
 use crate::demo::thousands;
@@ -155,8 +154,8 @@ async fn build(catalogue: &Arc<Catalogue>, sources: &Sources, args: &PreviewArgs
         None => catalogue.categories().iter().map(|category| category.name.clone()).collect(),
     };
     let format = match args.format {
-        Format::Json => DataFormat::Json,
-        Format::Txt => DataFormat::Text,
+        Format::Json => archive::write::Format::Json,
+        Format::Txt => archive::write::Format::Text,
     };
     let identity = Identity::default();
     let order = Order { subject: args.person.clone(), categories, format, at: now(), since: None, until: None, identity, level: 6 };

@@ -59,7 +59,7 @@ impl House {
         let order = Order {
             subject: subject.to_owned(),
             categories: categories.iter().map(|name| (*name).to_owned()).collect(),
-            format,
+            format: format.into(),
             at: "2026-11-22T12:00:00Z".parse().unwrap(),
             since: None,
             until: None,

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use archive::catalogue::{ALL_DATA, Catalogue};
 use archive::source::Sources;
-use archive::write::{Identity, Order, Progress};
+use archive::write::{Format, Identity, Order, Progress};
 use platform::{editions, people};
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use crate::state::State;
 
@@ -74,7 +73,7 @@ async fn write(catalogue: Arc<Catalogue>, sources: &Sources, subject: String, mu
     let identity =
         Identity { open_id: Some("sample-open-id".into()), grant_secret: Some([0; 32]), archive_secret: Some([1; 32]) };
     let at = jiff::Timestamp::UNIX_EPOCH;
-    let order = Order { subject, categories, format: DataFormat::Json, at, since: None, until: None, identity, level: 9 };
+    let order = Order { subject, categories, format: Format::Json, at, since: None, until: None, identity, level: 9 };
     let progress = Arc::new(Progress::default());
     let out = file.try_clone()?;
     archive::write::write(catalogue, sources, order, out, progress, CancellationToken::new())
