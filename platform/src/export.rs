@@ -71,13 +71,14 @@ async fn build(
     let order = archive::write::Order {
         subject,
         categories: request.categories()?,
-        format: request.format()?.into(),
+        format: request.format()?,
         // The call's own time, so that another attempt at the same data gives the same bytes.
         at: moment(request.applied_at),
         since: request.since_at.map(moment),
         until: request.until_at.map(moment),
         identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
+        // Documents: `request.documents` says whether manifest, schemas and README are wanted; this is where the order learns it.
     };
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;

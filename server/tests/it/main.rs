@@ -14,6 +14,7 @@ mod kill;
 mod late;
 mod limits;
 mod matrix;
+mod own_api;
 mod own_pages;
 mod owner;
 mod provider;
