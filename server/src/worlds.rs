@@ -169,8 +169,10 @@ mod tests {
             ("Basic act.sb.abc", false),
             ("Bearer", false),
         ] {
-            let call = Request::post("/v2/user/data/add/").header("authorization", value).body(Body::empty()).unwrap();
-            assert_eq!(goes_to_sandbox(call).await, expected, "{value}");
+            for path in ["/v2/user/data/add/", "/v1/requests", "/v1/requests/1/archive"] {
+                let call = Request::post(path).header("authorization", value).body(Body::empty()).unwrap();
+                assert_eq!(goes_to_sandbox(call).await, expected, "{path} {value}");
+            }
         }
     }
 

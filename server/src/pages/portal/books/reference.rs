@@ -75,7 +75,7 @@ pub(super) async fn show(With(state): With<State>, id: CallId, developer: Option
     let page = Page::new(&state, &id);
     let document = &*DOCUMENT;
     let told = DocsPage {
-        shell: Frame::public(&state, developer.as_deref()),
+        shell: Frame::public(&state, developer.as_deref()).at("docs"),
         base: state.base_url.clone(),
         groups: groups(document),
         objects: objects(document),
