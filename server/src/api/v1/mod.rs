@@ -130,6 +130,10 @@ fn answer(status: StatusCode, body: &Value) -> Response {
 async fn create(state: &State, request: Request, told: &mut Told) -> Result<Response, Problem> {
     let call = admit(state, request, RequestType::Add, told).await?;
     let key = data::idempotency_key(&call.headers)?;
+    // The wire takes blanks in it; who begins anew needs none.
+    if key.as_ref().is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(Problem::new(&INVALID, "Idempotency-Key has 1 to 255 visible characters and no blanks."));
+    }
     let wish = Wish::parse(call.json()?).map_err(|bad| Problem::new(&INVALID, bad))?;
     let catalogue = &state.platform.catalogue;
     let asked = Asked::of(wish.categories, wish.format, catalogue).map_err(|unknown| {

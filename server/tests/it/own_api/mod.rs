@@ -101,6 +101,7 @@ async fn bad_calls(engine: Engine) {
         ("a form", post().form(&[("categories", "activity")]), 415, "unsupported_media_type"),
         ("too much", wish(&"x".repeat(70_000)), 413, "body_too_large"),
         ("an empty key", wish(r#"{"categories":["activity"]}"#).header("idempotency-key", ""), 400, "invalid_params"),
+        ("a key with a blank", wish(r#"{"categories":["activity"]}"#).header("idempotency-key", "a b"), 400, "invalid_params"),
         ("a category that was not granted", wish(r#"{"categories":["all_data"]}"#), 403, "scope_not_authorized"),
         ("no number", read("/v1/requests/abc"), 404, "not_found"),
         ("no text", read("/v1/requests/%ff"), 404, "not_found"),
@@ -147,7 +148,7 @@ async fn quotas_are_shared_with_the_wire(engine: Engine) {
     let third = create(&portward, &token, &wish).await;
     problem(&third, 429, "rate_limit_exceeded");
     let wait: u64 = third.headers["retry-after"].parse().expect("seconds");
-    assert!((1..=60).contains(&wait), "{wait}");
+    assert!((1..=61).contains(&wait), "{wait}");
     let wire = portward.add(&token, &["activity"]).await;
     assert_eq!((wire.status, wire.code()), (429, "rate_limit_exceeded"));
     stands(&portward, &token, &made, "ready").await;
