@@ -553,7 +553,8 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
     if !grants::touch(&mut tx, request.grant_id, now).await? {
         return Err(RetryRefusal::NotGranted(request_id));
     }
-    let asked = Asked::of(request.categories()?, request.format()?, &platform.catalogue).map_err(|_| RetryRefusal::NotGranted(request_id))?;
+    let asked = Asked::of(request.categories()?, request.format()?, &platform.catalogue)
+        .map_err(|_| RetryRefusal::NotGranted(request_id))?;
     let held = grants::held(&mut tx, request.grant_id).await?;
     let singles = grants::spend(&held, &asked.needs).map_err(|_| RetryRefusal::NotGranted(request_id))?;
     if !grants::spend_on(&mut tx, request.grant_id, &singles, request_id).await? || !rows::requeue(&mut tx, request_id).await? {

@@ -1,11 +1,11 @@
 //! Calls for data: what they cost, who may make them, and how they are found again.
 
+use archive::write::Format;
 use futures_util::future::join_all;
+use platform::Millis;
 use platform::apps::{self, AppStatus, Details};
 use platform::audit::Actor;
 use platform::grants::{self, Bearer};
-use archive::write::Format;
-use platform::Millis;
 use platform::requests::{self, AddRefusal, Asked, Cancelled, RequestState};
 use wire::{AddBody, CheckField, DataFormat, RequestId, RequestStatus};
 

@@ -72,12 +72,7 @@ pub(super) async fn receive(
 }
 
 /// The same once the method is known to be right.
-pub(super) async fn admit(
-    state: &State,
-    request: Request,
-    request_type: RequestType,
-    told: &mut Told,
-) -> Result<Call, Refusal> {
+pub(super) async fn admit(state: &State, request: Request, request_type: RequestType, told: &mut Told) -> Result<Call, Refusal> {
     let (parts, body) = request.into_parts();
     let body =
         http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;

@@ -70,7 +70,10 @@ pub(super) async fn send(
     let size = archive.len();
     let etag = format!("\"{}\"", archive.sha256);
     let name = format!("attachment; filename=\"{}.zip\"", found.request_id);
-    if method != Method::POST && call.headers.contains_key(header::IF_MATCH) && !names(&call.headers, header::IF_MATCH, &etag, false) {
+    if method != Method::POST
+        && call.headers.contains_key(header::IF_MATCH)
+        && !names(&call.headers, header::IF_MATCH, &etag, false)
+    {
         return Err(Refusal::status(StatusCode::PRECONDITION_FAILED, "The archive is another than If-Match names."));
     }
     if method != Method::POST && names(&call.headers, header::IF_NONE_MATCH, &etag, true) {

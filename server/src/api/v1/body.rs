@@ -1,7 +1,7 @@
 //! The bodies of the own API.
 
-use platform::requests::{Request, RequestState, Told};
 use archive::write::Format;
+use platform::requests::{Request, RequestState, Told};
 use platform::vault::ArchiveRow;
 use platform::{Fault, Millis, export};
 use serde_json::{Map, Value, json};
@@ -26,7 +26,6 @@ pub(super) struct Wish {
 /// The members of a wish.
 const MEMBERS: [&str; 5] = ["categories", "format", "since", "until", "documents"];
 
-
 impl Wish {
     /// Reads the body; the error says what to correct.
     pub(super) fn parse(body: &[u8]) -> Result<Self, String> {
@@ -41,7 +40,9 @@ impl Wish {
         }
         let format = match members.get("format") {
             None => Format::Json,
-            Some(word) => word.as_str().and_then(|word| word.parse().ok()).ok_or("`format` is `json`, `txt`, `ndjson` or `csv`.")?,
+            Some(word) => {
+                word.as_str().and_then(|word| word.parse().ok()).ok_or("`format` is `json`, `txt`, `ndjson` or `csv`.")?
+            }
         };
         let documents = match members.get("documents") {
             None => false,
@@ -161,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_wish_is_read_strictly() {
-        let wish = Wish::parse(br#"{"categories":["activity"],"since":"2026-01-31","until":"2026-02-01T01:00:00+01:00"}"#).unwrap();
+        let wish =
+            Wish::parse(br#"{"categories":["activity"],"since":"2026-01-31","until":"2026-02-01T01:00:00+01:00"}"#).unwrap();
         assert_eq!((wish.format, wish.categories, wish.documents), (Format::Json, vec!["activity".to_owned()], false));
         assert_eq!((wish.since, wish.until), (Some(Millis(1_769_817_600_000)), Some(Millis(1_769_904_000_000))));
         for format in Format::ALL {

@@ -18,10 +18,13 @@ pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_
 /// `GET /openapi.json`
 pub(super) async fn openapi(With(state): With<State>) -> Response {
     let mut document = DOCUMENT.clone();
-    let names: Vec<&str> =
-        state.platform.catalogue.categories().iter().flat_map(|category| {
-            std::iter::once(category.name.as_str()).chain(category.aliases.iter().map(String::as_str))
-        }).collect();
+    let names: Vec<&str> = state
+        .platform
+        .catalogue
+        .categories()
+        .iter()
+        .flat_map(|category| std::iter::once(category.name.as_str()).chain(category.aliases.iter().map(String::as_str)))
+        .collect();
     document["servers"] = json!([{ "url": state.base_url, "description": state.brand.name }]);
     document["components"]["schemas"]["Category"]["enum"] = json!(names);
     let mut scopes = Map::new();

@@ -168,12 +168,15 @@ async fn list(state: &State, request: Request, told: &mut Told) -> Result<Respon
     let call = admit(state, request, RequestType::Check, told).await?;
     call.standing()?;
     let params = call.params()?;
-    let one = |name: &'static str| params.get_even_empty(name).map_err(|bad| Problem::new(&INVALID, format!("In the query, {bad}.")));
+    let one =
+        |name: &'static str| params.get_even_empty(name).map_err(|bad| Problem::new(&INVALID, format!("In the query, {bad}.")));
     let limit = match one("limit")? {
         None => PAGE,
-        Some(text) => text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit)).ok_or_else(|| {
-            Problem::new(&INVALID, format!("`limit` is a whole number from 1 to {LONGEST_PAGE}."))
-        })?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LONGEST_PAGE).contains(limit))
+            .ok_or_else(|| Problem::new(&INVALID, format!("`limit` is a whole number from 1 to {LONGEST_PAGE}.")))?,
     };
     let after = one("after")?.map(|cursor| read_cursor(cursor).ok_or_else(bad_cursor)).transpose()?;
     let wanted = one("state")?.map(|word| RequestState::parse(word).ok_or_else(bad_state)).transpose()?;
@@ -199,11 +202,8 @@ async fn list(state: &State, request: Request, told: &mut Told) -> Result<Respon
     entries.truncate(limit);
     let mut told = Vec::with_capacity(entries.len());
     for entry in &entries {
-        let archive = if entry.state(now) == RequestState::Ready {
-            requests::archive_of(&mut tx, entry.request_id).await?
-        } else {
-            None
-        };
+        let archive =
+            if entry.state(now) == RequestState::Ready { requests::archive_of(&mut tx, entry.request_id).await? } else { None };
         told.push(body::resource(state, entry, archive.as_ref(), now)?);
     }
     drop(tx);
@@ -284,7 +284,9 @@ async fn cancel(state: &State, request: Request, number: &Number, told: &mut Tol
     call.standing()?;
     match requests::cancel(&state.platform, &call.bearer, request_id).await? {
         Cancelled::Done => Ok(StatusCode::NO_CONTENT.into_response()),
-        Cancelled::TooLate => Err(Problem::new(&ENDED, "The request failed or its archive's time is over; there is nothing to cancel.")),
+        Cancelled::TooLate => {
+            Err(Problem::new(&ENDED, "The request failed or its archive's time is over; there is nothing to cancel."))
+        }
         Cancelled::Unknown => Err(Problem::unknown()),
     }
 }

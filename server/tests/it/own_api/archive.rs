@@ -27,7 +27,9 @@ async fn conditions_and_ranges(engine: Engine) {
     ] {
         assert_eq!(whole.headers[name], value, "{name}");
     }
-    let part = |range: std::ops::Range<usize>| (206, whole.bytes[range.clone()].to_vec(), Some(format!("bytes {}-{}/{size}", range.start, range.end - 1)));
+    let part = |range: std::ops::Range<usize>| {
+        (206, whole.bytes[range.clone()].to_vec(), Some(format!("bytes {}-{}/{size}", range.start, range.end - 1)))
+    };
     let all = || (200, whole.bytes.clone(), None);
     let none = |status: u16| (status, Vec::new(), None);
     let other = "\"0000\"";
@@ -72,14 +74,20 @@ async fn conditions_and_ranges(engine: Engine) {
         bodies += i64::from(!bytes.is_empty());
     }
     for strange in [other, weak.as_str()] {
-        problem(&sent(call(&portward, Method::GET, &archive_path(&made), &token).header("if-match", strange)).await, 412, "precondition_failed");
+        problem(
+            &sent(call(&portward, Method::GET, &archive_path(&made), &token).header("if-match", strange)).await,
+            412,
+            "precondition_failed",
+        );
     }
     let beyond = sent(call(&portward, Method::GET, &archive_path(&made), &token).header("range", format!("bytes={size}-"))).await;
     problem(&beyond, 416, "range_not_satisfiable");
     assert_eq!(beyond.headers["content-range"], format!("bytes */{size}"));
     // What went out is on record, and nothing else.
     assert_eq!(portward.number("select count(*) from audit where action = 'archive.downloaded'").await, bodies);
-    let logged = async |answer: &str| portward.number(&format!("select count(*) from access_log where call = 'download' and answer = '{answer}'")).await;
+    let logged = async |answer: &str| {
+        portward.number(&format!("select count(*) from access_log where call = 'download' and answer = '{answer}'")).await
+    };
     let written = eventually(10, async || (logged("whole").await + logged("part").await == bodies).then_some(())).await;
     assert!(written.is_some(), "{} {}", logged("whole").await, logged("part").await);
     assert_eq!((logged("ok").await, logged("precondition_failed").await, logged("range_not_satisfiable").await), (7, 3, 1));

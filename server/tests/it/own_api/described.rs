@@ -27,7 +27,11 @@ async fn every_call_and_no_other() {
             let described = entry.get(method).is_some() || (method == "head" && entry.get("get").is_some());
             assert_eq!(answer.status != 405, described, "{method} {path}: {}", answer.status);
             if let Some(responses) = entry.get(method).map(|entry| entry["responses"].as_object().expect("responses")) {
-                assert!(responses.contains_key(&answer.status.to_string()), "{method} {path}: {} is not described", answer.status);
+                assert!(
+                    responses.contains_key(&answer.status.to_string()),
+                    "{method} {path}: {} is not described",
+                    answer.status
+                );
             }
             assert_eq!(answer.headers.contains_key("allow"), !described, "{method} {path}");
         }

@@ -50,7 +50,8 @@ async fn pages_hold_each_request_once(engine: Engine) {
     portward.execute(&format!("update requests set applied_at = (select min(applied_at) from requests where request_id = {}) where request_id in ({same})", made[2]));
     // One that has expired and was not swept up yet, and one that was.
     portward.execute(&format!("update requests set expires_at = 5 where request_id = {}", made[0]));
-    portward.execute(&format!("update requests set status = 'expired', expires_at = 5, ended_at = 9 where request_id = {}", made[5]));
+    portward
+        .execute(&format!("update requests set status = 'expired', expires_at = 5, ended_at = 9 where request_id = {}", made[5]));
 
     let whole = walk(&portward, &token, "limit=100").await;
     let [whole] = &whole[..] else { panic!("one page") };
@@ -78,8 +79,21 @@ async fn pages_hold_each_request_once(engine: Engine) {
         }
     }
     for wrong in [
-        "limit=0", "limit=101", "limit=x", "limit=", "limit=-1", "limit=1&limit=2", "after=", "after=5", "after=5-", "after=-5-5", "after=5-x",
-        "after=99999999999999999999-1", "state=pending", "state=", "state=READY",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "limit=",
+        "limit=-1",
+        "limit=1&limit=2",
+        "after=",
+        "after=5",
+        "after=5-",
+        "after=-5-5",
+        "after=5-x",
+        "after=99999999999999999999-1",
+        "state=pending",
+        "state=",
+        "state=READY",
     ] {
         problem(&get(&portward, &format!("/v1/requests?{wrong}"), &token).await, 400, "invalid_params");
     }

@@ -74,7 +74,8 @@ async fn ongoing(portward: &Portward) -> Tokens {
 /// Another app, whose keys take the place of the first one's.
 fn another_app(portward: &mut Portward) {
     let scopes = "user.info.basic,portability.activity.single,portability.activity.ongoing";
-    let args = ["app", "create", "--name", "Second", "--status", "live", "--redirect-uri", crate::support::CALLBACK, "--scope", scopes];
+    let args =
+        ["app", "create", "--name", "Second", "--status", "live", "--redirect-uri", crate::support::CALLBACK, "--scope", scopes];
     let app = portward.admin(&args);
     for (place, name) in [(&mut portward.client_key, "client_key"), (&mut portward.client_secret, "client_secret")] {
         app[name].as_str().expect("the app's credentials").clone_into(place);
@@ -97,7 +98,12 @@ async fn bad_calls(engine: Engine) {
         ("an unknown category", wish(r#"{"categories":["nonsense"]}"#), 400, "invalid_params"),
         ("an unknown member", wish(r#"{"categories":["activity"],"fields":"id"}"#), 400, "invalid_params"),
         ("the wire's word for a format", wish(r#"{"categories":["activity"],"format":"text"}"#), 400, "invalid_params"),
-        ("an empty range", wish(r#"{"categories":["activity"],"since":"2026-02-01","until":"2026-02-01"}"#), 400, "invalid_params"),
+        (
+            "an empty range",
+            wish(r#"{"categories":["activity"],"since":"2026-02-01","until":"2026-02-01"}"#),
+            400,
+            "invalid_params",
+        ),
         ("a form", post().form(&[("categories", "activity")]), 415, "unsupported_media_type"),
         ("too much", wish(&"x".repeat(70_000)), 413, "body_too_large"),
         ("an empty key", wish(r#"{"categories":["activity"]}"#).header("idempotency-key", ""), 400, "invalid_params"),
@@ -124,12 +130,22 @@ async fn bad_calls(engine: Engine) {
         problem(&answer, status, code);
         assert_eq!(answer.headers.contains_key("allow"), status == 405, "{what}");
         assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401, "{what}");
-        assert_eq!(answer.headers.contains_key("ratelimit"), !matches!(status, 401 | 405 | 413) && what != "another path" && !what.starts_with("below"), "{what}");
+        assert_eq!(
+            answer.headers.contains_key("ratelimit"),
+            !matches!(status, 401 | 405 | 413) && what != "another path" && !what.starts_with("below"),
+            "{what}"
+        );
     }
     assert_eq!(portward.number("select count(*) from requests").await, 1, "nothing was made on the way");
     // The app is frozen: each call says so, whatever it asks.
     portward.admin(&["app", "set", &portward.client_key, "--status", "suspended"]);
-    for call in [wish(r#"{"categories":["activity"]}"#), read("/v1/requests"), read(&path(&made)), read(&archive_path(&made)), delete(&path(&made))] {
+    for call in [
+        wish(r#"{"categories":["activity"]}"#),
+        read("/v1/requests"),
+        read(&path(&made)),
+        read(&archive_path(&made)),
+        delete(&path(&made)),
+    ] {
         problem(&sent(call).await, 403, "permission_denied");
     }
 }
@@ -200,7 +216,9 @@ async fn a_single_is_spent_once(engine: Engine) {
     let first = id(&create(&portward, &token, &wish).await);
     assert_eq!(id(&create(&portward, &token, &wish).await), first, "a call whose answer was lost");
     assert_eq!(portward.add(&token, &["activity"]).await.request_id().to_string(), first, "on the wire too");
-    for other in [json!({ "categories": ["activity"], "format": "csv" }), json!({ "categories": ["activity"], "since": "2026-01-01" })] {
+    for other in
+        [json!({ "categories": ["activity"], "format": "csv" }), json!({ "categories": ["activity"], "since": "2026-01-01" })]
+    {
         problem(&create(&portward, &token, &other).await, 403, "scope_not_authorized");
     }
     stands(&portward, &token, &first, "ready").await;
@@ -223,11 +241,7 @@ async fn what_is_somebody_elses_is_not_found(engine: Engine) {
     another_app(&mut portward);
     let elsewhere = portward.tokens("portability.activity.ongoing").await.access;
     for stranger in [&ben, &elsewhere] {
-        for (method, path) in [
-            (Method::GET, path(&made)),
-            (Method::DELETE, path(&made)),
-            (Method::GET, archive_path(&made)),
-        ] {
+        for (method, path) in [(Method::GET, path(&made)), (Method::DELETE, path(&made)), (Method::GET, archive_path(&made))] {
             problem(&sent(call(&portward, method, &path, stranger)).await, 404, "not_found");
         }
         assert_eq!(sent(call(&portward, Method::HEAD, &archive_path(&made), stranger)).await.status, 404);
@@ -236,4 +250,10 @@ async fn what_is_somebody_elses_is_not_found(engine: Engine) {
     assert_eq!(get(&portward, &path(&made), &anna).await.json["state"], "ready");
 }
 
-both!(bad_calls, quotas_are_shared_with_the_wire, a_key_belongs_to_an_app_and_a_person, a_single_is_spent_once, what_is_somebody_elses_is_not_found);
+both!(
+    bad_calls,
+    quotas_are_shared_with_the_wire,
+    a_key_belongs_to_an_app_and_a_person,
+    a_single_is_spent_once,
+    what_is_somebody_elses_is_not_found
+);

@@ -67,7 +67,10 @@ async fn formats_on_either_surface(engine: Engine) {
         assert_eq!(get(&portward, &path(&number), &token).await.json["state"], "cancelled");
     }
     // And what the wire asked for is here as well.
-    let wire = portward.data("add", &token, &json!({ "data_format": "text", "category_selection_list": ["activity"] })).await.request_id();
+    let wire = portward
+        .data("add", &token, &json!({ "data_format": "text", "category_selection_list": ["activity"] }))
+        .await
+        .request_id();
     assert_eq!(get(&portward, &path(&wire.to_string()), &token).await.json["format"], "txt");
     let bad = portward.data("add", &token, &json!({ "data_format": "ndjson", "category_selection_list": ["activity"] })).await;
     assert_eq!((bad.status, bad.code()), (400, "invalid_params"), "the wire stays as it is");
@@ -93,7 +96,10 @@ async fn while_it_runs(engine: Engine) {
     portward.serve(&[]);
     let token = ongoing(&portward).await.access;
     let number = id(&create(&portward, &token, &json!({ "categories": ["direct_messages", "activity"] })).await);
-    let look = async || Some(get(&portward, &path(&number), &token).await).filter(|seen| seen.json["progress"]["categories"][0]["rows"].as_u64() > Some(0));
+    let look = async || {
+        Some(get(&portward, &path(&number), &token).await)
+            .filter(|seen| seen.json["progress"]["categories"][0]["rows"].as_u64() > Some(0))
+    };
     let seen = eventually(20, look).await.expect("it runs");
     assert_eq!(seen.json["state"], "running");
     assert!(seen.headers.contains_key("retry-after"));
@@ -123,7 +129,9 @@ async fn while_it_runs(engine: Engine) {
 }
 
 async fn what_failed_says_why_and_what_to_do(engine: Engine) {
-    let mut portward = Plan::new(engine).clips("create table watched (id integer primary key, user_id integer, link text, title text);").install();
+    let mut portward = Plan::new(engine)
+        .clips("create table watched (id integer primary key, user_id integer, link text, title text);")
+        .install();
     portward.serve(&[]);
     let token = portward.tokens("portability.directmessages.single").await.access;
     let wish = json!({ "categories": ["direct_message"] });
@@ -137,7 +145,9 @@ async fn what_failed_says_why_and_what_to_do(engine: Engine) {
     // The single came back.
     assert_ne!(id(&create(&portward, &token, &wish).await), number);
     // What is only away for a while says that.
-    for (reason, code) in [("source_down", "temporarily_unavailable"), ("person_deleted", "person_deleted"), ("owner_mismatch", "operator_fault")] {
+    for (reason, code) in
+        [("source_down", "temporarily_unavailable"), ("person_deleted", "person_deleted"), ("owner_mismatch", "operator_fault")]
+    {
         portward.execute(&format!("update requests set failure = '{reason}' where request_id = {number}"));
         assert_eq!(get(&portward, &path(&number), &token).await.json["failure"]["code"], code);
     }
@@ -173,7 +183,12 @@ async fn a_range_of_time(engine: Engine) {
         let number = id(&create(&portward, &token, &wish).await);
         stands(&portward, &token, &number, "ready").await;
         let archive = Archive::open(&get(&portward, &archive_path(&number), &token).await.bytes).json;
-        let links: Vec<_> = archive["Your Activity"]["Watch History"]["VideoList"].as_array().into_iter().flatten().map(|row| row["Link"].clone()).collect();
+        let links: Vec<_> = archive["Your Activity"]["Watch History"]["VideoList"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|row| row["Link"].clone())
+            .collect();
         assert_eq!(links, wanted, "{range}");
     }
 }

@@ -70,6 +70,14 @@ struct Object {
     members: Vec<Member>,
 }
 
+impl DocsPage {
+    /// What stands between backticks is code.
+    fn pieces(&self, text: impl AsRef<str>) -> Vec<(bool, String)> {
+        let pieces = text.as_ref().split('`').enumerate();
+        pieces.map(|(at, piece)| (at % 2 == 1, piece.to_owned())).filter(|(_, piece)| !piece.is_empty()).collect()
+    }
+}
+
 /// `GET /docs`
 pub(super) async fn show(With(state): With<State>, id: CallId, developer: Option<Extension<Developer>>) -> Response {
     let page = Page::new(&state, &id);
@@ -137,10 +145,12 @@ fn call(document: &Value, path: &str, method: &str, operation: &Value, shared: &
         Answered {
             status: status.clone(),
             text: words(&answer["description"]),
-            kind: content.map(|(media, content)| match content["schema"]["$ref"].as_str() {
-                Some(_) => kind(document, &content["schema"]),
-                None => media.clone(),
-            }).unwrap_or_default(),
+            kind: content
+                .map(|(media, content)| match content["schema"]["$ref"].as_str() {
+                    Some(_) => kind(document, &content["schema"]),
+                    None => media.clone(),
+                })
+                .unwrap_or_default(),
         }
     };
     Operation {
@@ -159,7 +169,11 @@ fn call(document: &Value, path: &str, method: &str, operation: &Value, shared: &
 fn objects(document: &Value) -> Vec<Object> {
     members(&document["components"]["schemas"])
         .filter(|(_, schema)| schema["properties"].is_object())
-        .map(|(name, schema)| Object { name: name.clone(), text: words(&schema["description"]), members: fields(document, schema) })
+        .map(|(name, schema)| Object {
+            name: name.clone(),
+            text: words(&schema["description"]),
+            members: fields(document, schema),
+        })
         .collect()
 }
 
@@ -181,7 +195,9 @@ fn kind(document: &Value, schema: &Value) -> String {
     if let Some(path) = schema["$ref"].as_str() {
         let name = path.rsplit('/').next().unwrap_or_default();
         let held = resolved(document, schema);
-        return if held["properties"].is_object() { name.to_owned() } else { kind(document, held) };
+        // Which categories there are is the operator's to say; here is only that they are names of some.
+        let named = held["properties"].is_object() || held["enum"].as_array().is_some_and(Vec::is_empty);
+        return if named { name.to_owned() } else { kind(document, held) };
     }
     if let Some(options) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
         return options.iter().map(|option| kind(document, option)).collect::<Vec<_>>().join(" or ");
@@ -190,7 +206,8 @@ fn kind(document: &Value, schema: &Value) -> String {
         return constant.to_string();
     }
     if let Some(choices) = schema["enum"].as_array() {
-        let words: Vec<String> = choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
+        let words: Vec<String> =
+            choices.iter().map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned)).collect();
         return words.join(" | ");
     }
     let named = |kind: &Value| match kind.as_str() {
@@ -218,11 +235,15 @@ mod tests {
         let document = &*DOCUMENT;
         assert_eq!(document["openapi"], "3.1.0");
         let groups = groups(document);
-        let count: usize = members(&document["paths"]).map(|(_, path)| members(path).filter(|(name, _)| *name != "parameters").count()).sum();
+        let count: usize =
+            members(&document["paths"]).map(|(_, path)| members(path).filter(|(name, _)| *name != "parameters").count()).sum();
         assert_eq!(groups.iter().map(|group| group.calls.len()).sum::<usize>(), count, "each call has one tag");
         for call in groups.iter().flat_map(|group| &group.calls) {
             assert!(!call.title.is_empty() && !call.text.is_empty() && !call.answers.is_empty(), "{call:?}");
-            assert!(call.parameters.iter().chain(&call.body).all(|member| !member.name.is_empty() && !member.text.is_empty()), "{call:?}");
+            assert!(
+                call.parameters.iter().chain(&call.body).all(|member| !member.name.is_empty() && !member.text.is_empty()),
+                "{call:?}"
+            );
         }
         assert!(objects(document).iter().all(|object| !object.text.is_empty()));
         // Every problem that a call can answer with is among those that are described.
