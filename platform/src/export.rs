@@ -9,6 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Millis;
 use crate::jobs::{Attempt, Outcome};
 use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
@@ -70,11 +71,11 @@ async fn build(
     let order = archive::write::Order {
         subject,
         categories: request.categories()?,
-        format: request.format()?.into(),
+        format: request.format()?,
         // The call's own time, so that another attempt at the same data gives the same bytes.
-        at: jiff::Timestamp::from_millisecond(request.applied_at.0).unwrap_or_default(),
-        since: None,
-        until: None,
+        at: moment(request.applied_at),
+        since: request.since_at.map(moment),
+        until: request.until_at.map(moment),
         identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
         documents: documents(platform, request).await?,
@@ -82,7 +83,7 @@ async fn build(
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
     let cancel = attempt.cancel.child_token();
-    let watch = watch(platform, request.request_id, attempt.number, cancel.clone());
+    let watch = watch(platform, request, attempt.number, Arc::clone(&progress), cancel.clone());
     let write = archive::write::write(
         Arc::clone(&platform.catalogue),
         &platform.sources,
@@ -131,6 +132,10 @@ async fn build(
     }
 }
 
+fn moment(at: Millis) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
+}
+
 /// What stands for the person and for others in an archive.
 async fn identity(platform: &Platform, request: &Request) -> Result<archive::write::Identity, Fault> {
     let mut tx = platform.db.read().await?;
@@ -154,8 +159,7 @@ async fn identity(platform: &Platform, request: &Request) -> Result<archive::wri
 /// What the archive says of itself, where that is wanted.
 async fn documents(platform: &Platform, request: &Request) -> Result<Option<archive::write::Documents>, Fault> {
     // Wanted by the operator for all archives, or (`/v1`) by the request.
-    let wanted = platform.settings.requests.documents;
-    if !wanted {
+    if !platform.settings.requests.documents && !request.documents {
         return Ok(None);
     }
     let mut tx = platform.db.read().await?;
@@ -182,10 +186,44 @@ fn unreachable_watch() -> Result<archive::write::Summary, archive::write::Export
     Err(archive::write::ExportError::Cancelled)
 }
 
-/// Cancels the export when its request is cancelled, or another attempt has begun.
-async fn watch(platform: &Platform, request_id: i64, attempt: i32, cancel: CancellationToken) {
+/// How far an export is, by the categories that were asked for.
+pub fn told(platform: &Platform, request: &Request, progress: &archive::write::Progress) -> Option<requests::Told> {
+    let by_section = progress.by_section();
+    let catalogue = &platform.catalogue;
+    let share = |name: &String| {
+        let mut share = requests::ToldCategory { name: name.clone(), ..Default::default() };
+        for section in catalogue.sections_of(std::slice::from_ref(name)) {
+            if let Some((rows, bytes)) = by_section.get(&section.path) {
+                share.rows += rows;
+                share.bytes += bytes;
+            }
+        }
+        share
+    };
+    let categories = request.categories().ok()?.iter().map(share).collect();
+    let (rows, bytes) = by_section.values().fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b));
+    Some(requests::Told { rows, bytes, categories })
+}
+
+/// Tells how far an export is, and cancels it when its request is cancelled or another attempt has begun.
+async fn watch(
+    platform: &Platform,
+    request: &Request,
+    attempt: i32,
+    progress: Arc<archive::write::Progress>,
+    cancel: CancellationToken,
+) {
+    let request_id = request.request_id;
+    let mut last = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        let now = told(platform, request, &progress);
+        if let (Some(told), true) = (&now, now != last) {
+            match requests::tell(platform, request_id, attempt, told).await {
+                Ok(()) => last = now,
+                Err(fault) => tracing::warn!(request_id, %fault, "cannot tell how far an export is"),
+            }
+        }
         match requests::is_wanted(platform, request_id, attempt).await {
             Ok(true) => {}
             Ok(false) => {

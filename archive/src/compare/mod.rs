@@ -157,6 +157,7 @@ pub async fn compare(
             open_id: Some(open_id.unwrap_or_else(|| "-".to_owned())),
             grant_secret: Some([0; 32]),
             archive_secret: Some([0; 32]),
+            links: None,
         },
         level: 1,
         documents: None,

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::ledger::Hash;
-use crate::catalogue::{Catalogue, Rule, Section, Shape};
+use crate::catalogue::{Catalogue, Media, Placed, Rule, Section, Shape};
 use crate::write::Format;
 
 /// Where rows stand: a section, or a text file with its sections.
@@ -53,6 +53,8 @@ pub(super) struct Unit<'u> {
 pub(super) struct Plan {
     pub(super) places: Vec<Place>,
     format: Format,
+    /// Where media lie, if there are any. Rows name them, and the manifest counts their bytes.
+    media: Option<String>,
     /// By the section's path, or by the file's name.
     by_path: HashMap<Vec<String>, usize>,
 }
@@ -60,7 +62,8 @@ pub(super) struct Plan {
 impl Plan {
     /// The sections that an archive of these categories has. `knows_open_id` says that the person's name can be compared.
     pub(super) fn new(catalogue: &Catalogue, categories: &[String], format: Format, knows_open_id: bool) -> Self {
-        let mut plan = Self { places: Vec::new(), format, by_path: HashMap::new() };
+        let media = catalogue.has_media().then(|| crate::write::media_folder(catalogue, format));
+        let mut plan = Self { places: Vec::new(), format, media, by_path: HashMap::new() };
         let names = catalogue.file_names();
         for index in catalogue.indexes_of(categories) {
             let Some(section) = catalogue.sections().get(index) else { continue };
@@ -75,7 +78,7 @@ impl Plan {
                     None => continue,
                 },
             };
-            let masked = masked(section, knows_open_id);
+            let masked = masked(section, knows_open_id, format);
             let labels = masked.iter().map(|column| label(section, column)).collect();
             let blind = section.group_column().is_some_and(|group| masked.iter().any(|column| column == group));
             let lines = format == Format::Text && !masked.is_empty() && (section.text_line.is_some() || blind);
@@ -119,7 +122,7 @@ impl Plan {
         for at in 0..zip.len() {
             let member = zip.by_index(at).map_err(io::Error::other)?;
             let name = member.name().map_err(io::Error::other)?.into_owned();
-            if crate::manifest::is_reserved(&name) {
+            if crate::manifest::is_reserved(&name) || self.media.as_ref().is_some_and(|media| name.starts_with(media.as_str())) {
                 continue;
             }
             let mut reader = BufReader::with_capacity(64 << 10, member);
@@ -259,13 +262,16 @@ impl Strangers {
 }
 
 /// Columns whose values differ between two archives although nothing changed.
-fn masked(section: &Section, knows_open_id: bool) -> Vec<String> {
+fn masked(section: &Section, knows_open_id: bool, format: Format) -> Vec<String> {
     let hides = |rule: Rule| rule == Rule::Pseudonym || rule == Rule::OpenId && !knows_open_id;
     let of = |section: &Section, within: &str| -> Vec<String> {
         let hidden = section.fields.iter().filter(|field| hides(field.rule));
         hidden.map(|field| format!("{within}{}", field.name)).collect()
     };
     let mut masked = of(section, "");
+    // Links are sealed for their request; names of members are the same for the same object.
+    let links = |media: &&Media| format == Format::Json || media.placed == Placed::Links;
+    masked.extend(section.media.iter().filter(links).map(|media| media.column.clone()));
     for nest in &section.nests {
         masked.extend(of(&nest.section, &format!("{}.", nest.field)));
     }

@@ -14,7 +14,7 @@ use tempfile::SpooledTempFile;
 use tokio_util::sync::CancellationToken;
 
 use super::out::{Message, Out};
-use super::{ExportError, Failure};
+use super::{ExportError, Failure, Format};
 use crate::catalogue::{Absent, Catalogue, Media, MediaType, Placed};
 use crate::source::Sources;
 use crate::store::{Object, Store, StoreError};
@@ -66,6 +66,14 @@ pub(super) struct Placing {
     /// The section's place in the catalogue's list.
     section: String,
     within: Option<String>,
+}
+
+/// Where media lie in an archive, with a slash at its end.
+pub(crate) fn folder(catalogue: &Catalogue, format: Format) -> String {
+    match format {
+        Format::Text => format!("{}/media/", catalogue.text_root),
+        Format::Json | Format::Ndjson | Format::Csv => "media/".to_owned(),
+    }
 }
 
 impl Collected {

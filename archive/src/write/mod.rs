@@ -30,8 +30,8 @@ pub(crate) mod zip;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Seek;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -57,6 +57,7 @@ pub use self::documents::{Documents, Now};
 pub use self::error::{ExportError, Failure};
 pub use self::format::{Format, UnknownFormat};
 pub(crate) use self::intake::{Flow, Rows};
+pub(crate) use self::media::folder as media_folder;
 pub use self::media::{Links, MediaSummary, mime};
 pub use self::rules::{Identity, Ruled};
 
@@ -94,6 +95,50 @@ pub struct Progress {
     pub sections_done: AtomicU64,
     /// Sections to do, constants not counted.
     pub sections_total: AtomicU64,
+    sections: Mutex<Sections>,
+}
+
+/// What each section has come to.
+#[derive(Debug, Default)]
+struct Sections {
+    done: Vec<(Vec<String>, u64, u64)>,
+    /// The one being read, and the rows and bytes before it. It stays one when its rows are read again after a lost connection, and what
+    /// was told of them is not told again.
+    running: Option<(Vec<String>, u64, u64)>,
+}
+
+impl Progress {
+    /// Rows and bytes so far of each section that has begun, by its path.
+    pub fn by_section(&self) -> BTreeMap<Vec<String>, (u64, u64)> {
+        let sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: BTreeMap<_, _> = sections.done.iter().map(|(path, rows, bytes)| (path.clone(), (*rows, *bytes))).collect();
+        if let Some((path, rows, bytes)) = &sections.running {
+            let since = |now: &AtomicU64, then: u64| now.load(Ordering::Relaxed).saturating_sub(then);
+            found.insert(path.clone(), (since(&self.rows, *rows), since(&self.bytes, *bytes)));
+        }
+        found
+    }
+
+    fn begin_section(&self, path: &[String], rows: u64, bytes: u64) {
+        let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        sections.running = Some((path.to_vec(), rows, bytes));
+    }
+
+    fn end_section(&self, summary: &SectionSummary) {
+        let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        sections.running = None;
+        sections.done.push((summary.path.clone(), summary.rows, summary.bytes));
+        self.sections_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Begins anew, for another attempt at the same archive.
+    fn reset(&self, total: u64) {
+        self.rows.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        self.sections_done.store(0, Ordering::Relaxed);
+        self.sections_total.store(total, Ordering::Relaxed);
+        *self.sections.lock().unwrap_or_else(PoisonError::into_inner) = Sections::default();
+    }
 }
 
 /// What was made.
@@ -204,10 +249,7 @@ pub async fn write_with(
         identity: order.identity,
         keys: Keys::default(),
         format: order.format,
-        media_folder: match order.format {
-            Format::Text => format!("{}/media/", catalogue.text_root),
-            Format::Json | Format::Ndjson | Format::Csv => "media/".to_owned(),
-        },
+        media_folder: media::folder(&catalogue, order.format),
         // The compatible archive has one member.
         media_as_links: order.format == Format::Json,
         catalogue,
@@ -232,8 +274,6 @@ pub async fn write_with(
             _ => return Err(error),
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
-        export.progress.rows.store(0, Ordering::Relaxed);
-        export.progress.bytes.store(0, Ordering::Relaxed);
     }
 }
 
@@ -298,8 +338,7 @@ impl Export<'_> {
                 _ => None,
             })
             .collect();
-        self.progress.sections_total.store(sections.len() as u64, Ordering::Relaxed);
-        self.progress.sections_done.store(0, Ordering::Relaxed);
+        self.progress.reset(sections.len() as u64);
         let keys = keys::needed(&self.catalogue, &sections);
         let read: Vec<&Section> = keys.iter().map(|key| &key.section).chain(sections.iter().copied()).collect();
         let mut turns = Turns::take(&self.catalogue, self.sources, &read, &self.cancel).await?;
@@ -343,6 +382,7 @@ impl Export<'_> {
                 }
                 Step::Rows(index) => {
                     let section = Arc::new(catalogue.sections()[*index].clone());
+                    self.progress.begin_section(&section.path, out.rows(), out.total());
                     let (back, summary) = self.section(&section, &mut turns, &guise, out).await?;
                     out = back;
                     if summary.repaired > 0 {
@@ -352,9 +392,9 @@ impl Export<'_> {
                             "texts of the source are not UTF-8 and were repaired"
                         );
                     }
+                    self.progress.end_section(&summary);
                     done.push(summary);
                     places.push(Place { member: members - 1, section: *index });
-                    self.progress.sections_done.fetch_add(1, Ordering::Relaxed);
                 }
             }
             if out.is_full() {

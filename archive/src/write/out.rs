@@ -116,6 +116,11 @@ impl Out {
         self.sent + self.buffer.len() as u64
     }
 
+    /// Rows so far, with those that are not told yet. Only between sections: while one is read again, some are counted for a second time.
+    pub(super) fn rows(&self) -> u64 {
+        self.progress.rows.load(Ordering::Relaxed).saturating_add_signed(self.rows)
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.buffer.len() >= FULL
     }

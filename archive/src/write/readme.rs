@@ -67,7 +67,7 @@ pub(super) fn text(asked: &Asked, known: &Known<'_>, files: &[FileSummary], omis
         place.extend((!omission.section.is_empty()).then(|| plain(&omission.section.join(" / "))));
         place.extend(omission.field.as_deref().map(|field| format!("\"{}\"", plain(field))));
         let what = match omission.kind {
-            OmissionKind::FieldLeftOut | OmissionKind::CategoryRefused => "not here: ",
+            OmissionKind::FieldLeftOut | OmissionKind::CategoryRefused | OmissionKind::MediaLeftOut => "not here: ",
             OmissionKind::FieldAltered => "not as it stands: ",
             OmissionKind::LookupMissing | OmissionKind::TextsRepaired | OmissionKind::NotRanged => "",
         };

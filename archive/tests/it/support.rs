@@ -1,10 +1,12 @@
 //! Databases on both engines, catalogues over them, and archives opened again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use archive::catalogue::{Catalogue, CatalogueError};
 use archive::source::Sources;
@@ -279,19 +281,44 @@ pub(crate) async fn export(
     let file = tempfile::NamedTempFile::new().unwrap();
     let progress = Arc::new(Progress::default());
     let handle: File = file.reopen().unwrap();
-    let summary = archive::write::write(
+    let mut most: BTreeMap<Vec<String>, (u64, u64)> = BTreeMap::new();
+    let writing = archive::write::write(
         catalogue.clone(),
         sources,
         order(category, subject, format),
         handle,
         progress.clone(),
         CancellationToken::new(),
-    )
-    .await?;
+    );
+    let looking = async {
+        loop {
+            for (path, (rows, bytes)) in progress.by_section() {
+                let most = most.entry(path).or_default();
+                *most = (most.0.max(rows), most.1.max(bytes));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let summary = tokio::select! {
+        summary = writing => summary?,
+        () = looking => unreachable!(),
+    };
+    // Each section tells its own, and while it was read it never told more than that: not even when a connection was lost.
+    let told: Vec<_> = summary.sections.iter().map(|section| (section.path.clone(), (section.rows, section.bytes))).collect();
+    assert_eq!(progress.by_section().into_iter().collect::<Vec<_>>(), sorted(told));
+    for (path, most) in most {
+        let whole = progress.by_section()[&path];
+        assert!(most.0 <= whole.0 && most.1 <= whole.1, "{path:?} told {most:?} on its way to {whole:?}");
+    }
     assert_eq!(progress.rows.load(Ordering::Relaxed), summary.sections.iter().map(|section| section.rows).sum::<u64>());
     assert_eq!(progress.bytes.load(Ordering::Relaxed), summary.json_bytes);
     assert_eq!(progress.sections_done.load(Ordering::Relaxed), progress.sections_total.load(Ordering::Relaxed));
     Ok((Made { file }, summary))
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
 }
 
 /// An archive on disk.

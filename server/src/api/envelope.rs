@@ -44,6 +44,11 @@ impl Refusal {
         self
     }
 
+    /// What it is made of, for the dialect of the own API.
+    pub(super) fn into_parts(self) -> (ErrorCode, StatusCode, String, Option<(&'static str, HeaderValue)>, Option<Box<Fault>>) {
+        (self.code, self.status, self.message, self.header.map(|(name, value)| (name, *value)), self.cause)
+    }
+
     /// The answer: `data` is empty, or left out where the call has none.
     pub(crate) fn answer(self, id: &CallId, has_data: bool, tells_status: bool) -> Response {
         match &self.cause {

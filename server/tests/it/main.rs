@@ -16,6 +16,7 @@ mod late;
 mod limits;
 mod matrix;
 mod media;
+mod own_api;
 mod own_pages;
 mod owner;
 mod provider;
