@@ -81,7 +81,7 @@ pub(crate) fn documents(seed: Option<u8>) -> Documents {
 pub(crate) fn asked(format: Format, seed: Option<u8>) -> Order {
     Order {
         since: Some("2020-01-01T00:00:00Z".parse().unwrap()),
-        identity: Identity { open_id: Some("open-7".into()), grant_secret: Some([3; 32]), archive_secret: None },
+        identity: Identity { open_id: Some("open-7".into()), grant_secret: Some([3; 32]), ..Identity::default() },
         documents: Some(documents(seed)),
         ..order("activity", "7", format)
     }
