@@ -21,7 +21,7 @@ use crate::write::zip::{DosTime, Entry as Written, SMALL, end};
 /// More findings than that help nobody.
 const MOST_FINDINGS: usize = 100;
 /// More members than that are not checked: their names would be remembered.
-const MOST_MEMBERS: u64 = 4_000_000;
+const MOST_MEMBERS: u64 = 1_000_000;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
@@ -240,9 +240,9 @@ impl Check<'_> {
                 parsed
             }
         };
-        self.members(archive, directory, manifest.as_ref())?;
+        let walked = self.members(archive, directory, manifest.as_ref());
         self.report.manifest = manifest;
-        Ok(())
+        walked
     }
 
     /// Who signed the manifest.

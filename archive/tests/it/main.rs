@@ -25,4 +25,5 @@ mod rules;
 mod support;
 mod trouble;
 mod types;
+mod verify_hostile;
 mod zips;
