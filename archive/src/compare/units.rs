@@ -166,9 +166,10 @@ impl Plan {
             }
             any = true;
             if !line.starts_with(b"    ") {
-                hidden = place.labels.iter().any(|label| {
-                    line.strip_prefix(label.as_bytes()).is_some_and(|rest| rest.starts_with(b": "))
-                });
+                hidden = place
+                    .labels
+                    .iter()
+                    .any(|label| line.strip_prefix(label.as_bytes()).is_some_and(|rest| rest.starts_with(b": ")));
             }
             if !hidden {
                 hash.update(&line);
@@ -206,7 +207,8 @@ impl Plan {
             let (mut content, mut key, mut words) = (Sha256::new(), Sha256::new(), Vec::new());
             // Rows within rows are one value: one that cannot be compared hides the others.
             let hidden = |name: &str| {
-                let within = |masked: &String| masked == name || masked.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+                let within =
+                    |masked: &String| masked == name || masked.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
                 place.masked.iter().any(within)
             };
             for (name, value) in names.iter().zip(&values).filter(|(name, _)| !hidden(name)) {
@@ -390,8 +392,8 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn row<E: serde::de::Error>(&mut self, at: usize, group: Option<&str>, raw: &RawValue) -> Result<(), E> {
         let Some(place) = self.plan.places.get(at) else { return Ok(()) };
-        let told = row(place, group, raw)
-            .and_then(|(key, content, words)| (self.tell)(Unit { place: at, key, content, words: &words }));
+        let told =
+            row(place, group, raw).and_then(|(key, content, words)| (self.tell)(Unit { place: at, key, content, words: &words }));
         told.map_err(|error| {
             let words = E::custom(&error);
             self.failed = Some(error);

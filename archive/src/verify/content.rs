@@ -43,7 +43,8 @@ pub(super) fn read<R: Read + Seek>(
 ) -> Result<Found, Broken> {
     let mut found = Found::default();
     let paths: HashSet<Vec<String>> = paths(wanted.file);
-    let mut sight = Sight { crc: crc32fast::Hasher::new(), sha: None, size: 0, counting: Counting::of(entry, wanted.file, &paths) };
+    let mut sight =
+        Sight { crc: crc32fast::Hasher::new(), sha: None, size: 0, counting: Counting::of(entry, wanted.file, &paths) };
     let mut packed_sha = wanted.hash.then(Sha256::new);
     sight.sha = wanted.hash.then(Sha256::new);
     let mut inflate = (!entry.is_stored()).then(|| Decompress::new(false));
@@ -185,7 +186,9 @@ impl<'p> Counting<'p> {
         match file {
             Some(file) if ends(b".json") => Self::Json(Box::new(Scanner::new(Some(paths)).counting(known(&file.sections)))),
             Some(file) if file.sections.len() == 1 && ends(b".ndjson") => Self::Lines(Lines { head: 0, ..Lines::default() }),
-            Some(file) if file.sections.len() == 1 && ends(b".csv") => Self::Lines(Lines { head: 1, quotes: true, ..Lines::default() }),
+            Some(file) if file.sections.len() == 1 && ends(b".csv") => {
+                Self::Lines(Lines { head: 1, quotes: true, ..Lines::default() })
+            }
             Some(_) if ends(b".txt") => Self::Text(Counter::default()),
             _ => Self::Nothing,
         }
@@ -217,10 +220,9 @@ impl<'p> Counting<'p> {
             Self::Text(counter) => match counter.finish() {
                 Ok((blocks, lines)) if (file.blocks, file.lines) != (Some(blocks), Some(lines)) => {
                     let told = (file.blocks.unwrap_or(0), file.lines.unwrap_or(0));
-                    found.wrong.push(format!(
-                        "has {blocks} blocks and {lines} lines, and the manifest says {} and {}",
-                        told.0, told.1
-                    ));
+                    found
+                        .wrong
+                        .push(format!("has {blocks} blocks and {lines} lines, and the manifest says {} and {}", told.0, told.1));
                 }
                 Ok(_) => {}
                 Err(fault) => found.wrong.push(fault),

@@ -43,7 +43,13 @@ fn others_archives_are_judged_as_archives() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let report = judge(&std::fs::read(&path).unwrap());
-        assert_eq!((report.verdict(), report.findings.len()), (Verdict::Unproven, 0), "{}: {:?}", path.display(), report.findings);
+        assert_eq!(
+            (report.verdict(), report.findings.len()),
+            (Verdict::Unproven, 0),
+            "{}: {:?}",
+            path.display(),
+            report.findings
+        );
         assert_eq!(report.signature, Signature::None);
     }
     // Somebody else's file of that name says nothing of the archive.
