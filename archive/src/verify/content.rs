@@ -264,6 +264,33 @@ impl Lines {
     }
 }
 
+fn known(sections: &[Section]) -> HashMap<Vec<String>, Known> {
+    let known = |section: &Section| {
+        let nested: Vec<&str> = section.nested.iter().map(|nested| nested.field.as_str()).collect();
+        Some((section.path.clone(), Known::new(&section.shape, &nested)?))
+    };
+    sections.iter().filter_map(known).collect()
+}
+
+fn differs(section: &Section, counted: &[Counted]) -> Option<String> {
+    let name = super::zip::shown(section.name().as_bytes());
+    // The one value of a section may be null, so that nothing tells it from none.
+    if section.shape == "value" {
+        return (section.rows > 1).then(|| format!("is said to have {} rows in {name}, which is one value", section.rows));
+    }
+    let Some(found) = counted.iter().find(|found| found.path == section.path) else {
+        return Some(format!("has no section {name}, and the manifest says {} rows", section.rows));
+    };
+    if found.rows != section.rows {
+        return Some(format!("has {} rows in {name}, and the manifest says {}", found.rows, section.rows));
+    }
+    let wrong = section.nested.iter().zip(&found.nested).find(|(told, rows)| told.rows != **rows);
+    wrong.map(|(told, rows)| {
+        let field = super::zip::shown(told.field.as_bytes());
+        format!("has {rows} rows in {name}'s \"{field}\", and the manifest says {}", told.rows)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::Lines;
