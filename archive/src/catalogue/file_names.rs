@@ -72,7 +72,12 @@ fn safe(key: &str) -> String {
     let trimmed = part.trim_matches(' ').trim_end_matches(['.', ' ']);
     // What ends like a file must not be a folder.
     let lower = trimmed.to_lowercase();
-    if trimmed.is_empty() || unsafe_file_name(trimmed).is_some() || crate::manifest::is_reserved(trimmed) || lower.ends_with(".ndjson") || lower.ends_with(".csv") {
+    if trimmed.is_empty()
+        || unsafe_file_name(trimmed).is_some()
+        || crate::manifest::is_reserved(trimmed)
+        || lower.ends_with(".ndjson")
+        || lower.ends_with(".csv")
+    {
         format!("_{}_", trimmed)
     } else {
         trimmed.to_owned()

@@ -670,7 +670,8 @@ fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<Str
         table.fault(key, format!("\"{}\" cannot be a name in an archive: {fault}", name.value), "choose a plain name");
     }
     // A text root that is not named is the document's name without its ending.
-    let taken = [name.value.as_str(), name.value.trim_end_matches(".json")].into_iter().find(|name| crate::manifest::is_reserved(name));
+    let taken =
+        [name.value.as_str(), name.value.trim_end_matches(".json")].into_iter().find(|name| crate::manifest::is_reserved(name));
     if let Some(taken) = taken {
         let what = format!("\"{taken}\" is what archives that say what they are have beside the data");
         table.fault(key, what, "choose another name");

@@ -290,7 +290,8 @@ fn name(plan: &Plan, archive: &File, fresh: &File, unlike: &[(usize, Hash)], com
     }
     let [left, right] = words;
     for (place, key) in unlike {
-        let find = |among: &[(usize, Hash, String)]| among.iter().find(|one| (one.0, one.1) == (*place, *key)).map(|one| one.2.clone());
+        let find =
+            |among: &[(usize, Hash, String)]| among.iter().find(|one| (one.0, one.1) == (*place, *key)).map(|one| one.2.clone());
         let told = match (find(&left), find(&right)) {
             (Some(words), Some(_)) => format!("changed: {words}"),
             (Some(words), None) => format!("extra: {words}"),

@@ -169,9 +169,10 @@ impl Plan {
             }
             any = true;
             if !line.starts_with(b"    ") {
-                hidden = place.labels.iter().any(|label| {
-                    line.strip_prefix(label.as_bytes()).is_some_and(|rest| rest.starts_with(b": "))
-                });
+                hidden = place
+                    .labels
+                    .iter()
+                    .any(|label| line.strip_prefix(label.as_bytes()).is_some_and(|rest| rest.starts_with(b": ")));
             }
             if !hidden {
                 hash.update(&line);
@@ -203,12 +204,17 @@ impl Plan {
         let mut take = |fields: &mut Vec<Vec<u8>>| -> io::Result<()> {
             let values = std::mem::replace(fields, vec![Vec::new()]);
             let Some(names) = &head else {
-                let name = |value: &Vec<u8>| String::from_utf8_lossy(value).trim_start_matches('\u{feff}').to_owned();
-                head = Some(values.iter().map(name).collect());
+                head = Some(values.iter().map(|value| unquoted(value)).collect());
                 return Ok(());
             };
             let (mut content, mut key, mut words) = (Sha256::new(), Sha256::new(), Vec::new());
-            for (name, value) in names.iter().zip(&values).filter(|(name, _)| !place.masked.contains(name)) {
+            // Rows within rows are one value: one that cannot be compared hides the others.
+            let hidden = |name: &str| {
+                let within =
+                    |masked: &String| masked == name || masked.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+                place.masked.iter().any(within)
+            };
+            for (name, value) in names.iter().zip(&values).filter(|(name, _)| !hidden(name)) {
                 feed(&mut content, &[name.as_bytes(), value]);
                 if place.key.contains(name) {
                     feed(&mut key, &[name.as_bytes(), value]);
@@ -224,29 +230,32 @@ impl Plan {
         loop {
             let count = reader.read(&mut block)?;
             for byte in &block[..count] {
-                match byte {
-                    b'"' => quoted = !quoted,
-                    b',' if !quoted => fields.push(Vec::new()),
-                    b'\r' if !quoted => continue,
-                    b'\n' if !quoted => {
-                        if std::mem::take(&mut any) {
-                            take(&mut fields)?;
-                        }
-                        continue;
-                    }
-                    _ => {
-                        if let Some(field) = fields.last_mut() {
-                            field.push(*byte);
-                        }
-                    }
-                }
                 any = true;
+                quoted ^= *byte == b'"';
+                match byte {
+                    b',' if !quoted => fields.push(Vec::new()),
+                    b'\r' if !quoted => {}
+                    // An empty line is a record too: its one value is null.
+                    b'\n' if !quoted => {
+                        any = false;
+                        take(&mut fields)?;
+                    }
+                    // The quotes stay: nothing is null, and `""` is a text.
+                    _ => fields.last_mut().into_iter().for_each(|field| field.push(*byte)),
+                }
             }
             if count == 0 {
                 return if any { take(&mut fields) } else { Ok(()) };
             }
         }
     }
+}
+
+/// The text of a field of CSV.
+fn unquoted(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map(|text| text.replace("\"\"", "\""));
+    inner.unwrap_or_else(|| text.into_owned())
 }
 
 /// What an archive holds that the catalogue does not know.
@@ -389,8 +398,8 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn row<E: serde::de::Error>(&mut self, at: usize, group: Option<&str>, raw: &RawValue) -> Result<(), E> {
         let Some(place) = self.plan.places.get(at) else { return Ok(()) };
-        let told = row(place, group, raw)
-            .and_then(|(key, content, words)| (self.tell)(Unit { place: at, key, content, words: &words }));
+        let told =
+            row(place, group, raw).and_then(|(key, content, words)| (self.tell)(Unit { place: at, key, content, words: &words }));
         told.map_err(|error| {
             let words = E::custom(&error);
             self.failed = Some(error);

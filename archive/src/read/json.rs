@@ -580,7 +580,15 @@ mod tests {
     fn rows_are_counted_by_their_sections_shapes() {
         let text = r#"{"A":{"list":[{"x":{"Items":[1]},"Items":[{"Items":[2,3]},{}],"y":[1,2]},{"Items":[]},{}],"none":null,"nil":[],"obj":{"a":[1,2],"Items":[{},{}]},
             "void":{},"groups":{"a":[{"a":1},{"Items":[{}]}],"b":[{}]},"map":{"k":{"Items":[{"z":1}]},"Items":{"x":[9]}}}}"#;
-        let kinds = [("list", "list"), ("none", "list"), ("nil", "list"), ("obj", "object"), ("void", "object"), ("groups", "groups"), ("map", "map")];
+        let kinds = [
+            ("list", "list"),
+            ("none", "list"),
+            ("nil", "list"),
+            ("obj", "object"),
+            ("void", "object"),
+            ("groups", "groups"),
+            ("map", "map"),
+        ];
         let known: HashMap<Vec<String>, Known> = kinds
             .iter()
             .map(|(name, shape)| (vec!["A".to_owned(), (*name).to_owned()], Known::new(shape, &["Items"]).unwrap()))
@@ -591,7 +599,8 @@ mod tests {
             text.as_bytes().chunks(step).for_each(|piece| scanner.push(piece).unwrap());
             let counted: Vec<_> =
                 scanner.counted().unwrap().into_iter().map(|one| (one.path[1].clone(), one.rows, one.nested[0])).collect();
-            let wanted = [("list", 3, 2), ("none", 0, 0), ("nil", 0, 0), ("obj", 1, 2), ("void", 0, 0), ("groups", 3, 1), ("map", 2, 1)];
+            let wanted =
+                [("list", 3, 2), ("none", 0, 0), ("nil", 0, 0), ("obj", 1, 2), ("void", 0, 0), ("groups", 3, 1), ("map", 2, 1)];
             assert_eq!(counted, wanted.map(|(name, rows, nested)| (name.to_owned(), rows, nested)));
         }
     }

@@ -43,7 +43,8 @@ pub(super) fn read<R: Read + Seek>(
 ) -> Result<Found, Broken> {
     let mut found = Found::default();
     let paths: HashSet<Vec<String>> = paths(wanted.file);
-    let mut sight = Sight { crc: crc32fast::Hasher::new(), sha: None, size: 0, counting: Counting::of(entry, wanted.file, &paths) };
+    let mut sight =
+        Sight { crc: crc32fast::Hasher::new(), sha: None, size: 0, counting: Counting::of(entry, wanted.file, &paths) };
     let mut packed_sha = wanted.hash.then(Sha256::new);
     sight.sha = wanted.hash.then(Sha256::new);
     let mut inflate = (!entry.is_stored()).then(|| Decompress::new(false));
@@ -185,7 +186,9 @@ impl<'p> Counting<'p> {
         match file {
             Some(file) if ends(b".json") => Self::Json(Box::new(Scanner::new(Some(paths)).counting(known(&file.sections)))),
             Some(file) if file.sections.len() == 1 && ends(b".ndjson") => Self::Lines(Lines { head: 0, ..Lines::default() }),
-            Some(file) if file.sections.len() == 1 && ends(b".csv") => Self::Lines(Lines { head: 1, quotes: true, ..Lines::default() }),
+            Some(file) if file.sections.len() == 1 && ends(b".csv") => {
+                Self::Lines(Lines { head: 1, quotes: true, ..Lines::default() })
+            }
             Some(_) if ends(b".txt") => Self::Text(Counter::default()),
             _ => Self::Nothing,
         }
@@ -217,10 +220,9 @@ impl<'p> Counting<'p> {
             Self::Text(counter) => match counter.finish() {
                 Ok((blocks, lines)) if (file.blocks, file.lines) != (Some(blocks), Some(lines)) => {
                     let told = (file.blocks.unwrap_or(0), file.lines.unwrap_or(0));
-                    found.wrong.push(format!(
-                        "has {blocks} blocks and {lines} lines, and the manifest says {} and {}",
-                        told.0, told.1
-                    ));
+                    found
+                        .wrong
+                        .push(format!("has {blocks} blocks and {lines} lines, and the manifest says {} and {}", told.0, told.1));
                 }
                 Ok(_) => {}
                 Err(fault) => found.wrong.push(fault),
@@ -237,7 +239,7 @@ impl<'p> Counting<'p> {
     }
 }
 
-/// Counts lines: rows of NDJSON, and with quotes the records of CSV, whose values may hold line breaks.
+/// Counts rows by their ends: of NDJSON the line breaks, of CSV those that no quotes are around. A line of CSV may be empty: its one value is null.
 #[derive(Default)]
 struct Lines {
     /// Lines that are no rows, at the beginning.
@@ -251,21 +253,14 @@ struct Lines {
 impl Lines {
     fn push(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            match byte {
-                b'"' if self.quotes => self.quoted = !self.quoted,
-                b'\n' | b'\r' if !self.quoted => {
-                    self.in_line = false;
-                    continue;
-                }
-                _ => {}
-            }
+            self.quoted ^= self.quotes && *byte == b'"';
+            self.in_line = *byte != b'\n' || self.quoted;
             self.lines += u64::from(!self.in_line);
-            self.in_line = true;
         }
     }
 
     fn finish(self) -> u64 {
-        self.lines.saturating_sub(self.head)
+        (self.lines + u64::from(self.in_line)).saturating_sub(self.head)
     }
 }
 
@@ -294,4 +289,29 @@ fn differs(section: &Section, counted: &[Counted]) -> Option<String> {
         let field = super::zip::shown(told.field.as_bytes());
         format!("has {rows} rows in {name}'s \"{field}\", and the manifest says {}", told.rows)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lines;
+
+    #[test]
+    fn rows_of_lines_and_of_tables() {
+        for (text, lines, records) in [
+            ("", 0, 0),
+            ("\"a\"\r\n", 1, 0),
+            ("\"a\"\r\n\r\n\r\n", 3, 2),
+            ("\"a\",\"b\"\r\n\"x\ny\",\"say \"\"hi\n\"\"\"\r\n1,\r\n", 5, 2),
+            ("{}\n{}", 2, 1),
+        ] {
+            for step in [1, 100] {
+                let count = |mut of: Lines| {
+                    text.as_bytes().chunks(step).for_each(|piece| of.push(piece));
+                    of.finish()
+                };
+                assert_eq!(count(Lines::default()), lines, "{text:?}");
+                assert_eq!(count(Lines { head: 1, quotes: true, ..Lines::default() }), records, "{text:?}");
+            }
+        }
+    }
 }

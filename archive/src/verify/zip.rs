@@ -157,7 +157,9 @@ impl<R: Read + Seek> Archive<R> {
             }
             let differs = |small: u64, most: u64, large: u64| small != most && small != large;
             let (entries64, size64, offset64) = (wide(&record, 32), wide(&record, 40), wide(&record, 48));
-            if differs(entries, u64::from(u16::MAX), entries64) || differs(size, ELSEWHERE, size64) || differs(offset, ELSEWHERE, offset64)
+            if differs(entries, u64::from(u16::MAX), entries64)
+                || differs(size, ELSEWHERE, size64)
+                || differs(offset, ELSEWHERE, offset64)
             {
                 return Err(wrong("its two ends contradict each other"));
             }

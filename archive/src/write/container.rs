@@ -7,10 +7,10 @@ use std::io::{self, Seek, SeekFrom, Write};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::{Digests, FileSummary};
 use super::out::{Message, Spare, give_back};
 use super::pieces::{Helpers, Pieces, Work};
 use super::zip::{self, DosTime, Entry};
+use super::{Digests, FileSummary};
 use crate::deflate::Level;
 use crate::read::text::Counter;
 
@@ -353,8 +353,9 @@ mod tests {
         let (to, from) = mpsc::channel(4);
         let at = "2026-03-01T12:00:00Z".parse().unwrap();
         let writing = file.try_clone().unwrap();
-        let writer =
-            tokio::task::spawn_blocking(move || write(writing, Form { at, level, small, digests: false, helpers }, from, &Spare::default()));
+        let writer = tokio::task::spawn_blocking(move || {
+            write(writing, Form { at, level, small, digests: false, helpers }, from, &Spare::default())
+        });
         for (name, stored, bytes) in members {
             to.send(Message::Member { name: (*name).to_owned(), stored: *stored }).await.unwrap();
             for buffer in bytes.chunks(buffer) {

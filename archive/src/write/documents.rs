@@ -96,8 +96,7 @@ impl Asked {
 
     /// The categories by their names, each once; for all data every one that has a section.
     pub(super) fn taken(&self, catalogue: &Catalogue) -> Vec<String> {
-        let asked: Vec<&str> =
-            self.categories.iter().filter_map(|name| Some(catalogue.category(name)?.name.as_str())).collect();
+        let asked: Vec<&str> = self.categories.iter().filter_map(|name| Some(catalogue.category(name)?.name.as_str())).collect();
         let all = asked.contains(&ALL_DATA);
         let has_sections = |name: &str| catalogue.sections().iter().any(|section| section.categories.iter().any(|of| of == name));
         let taken = |name: &&str| if all { *name == ALL_DATA || has_sections(name) } else { asked.contains(name) };
@@ -214,15 +213,7 @@ impl Asked {
 }
 
 fn omission(kind: OmissionKind, section: &[String], reason: &str) -> Omission {
-    Omission {
-        kind,
-        category: None,
-        section: section.to_vec(),
-        field: None,
-        rule: None,
-        values: None,
-        reason: reason.to_owned(),
-    }
+    Omission { kind, category: None, section: section.to_vec(), field: None, rule: None, values: None, reason: reason.to_owned() }
 }
 
 /// What a rule did, in words.

@@ -112,6 +112,9 @@ async fn it_says_what_it_is(engine: Engine) {
         }
         let made = make(&db, asked(format, Some(1))).await;
         let bytes = bytes_of(&made);
+        if let Some(folder) = std::env::var_os("H3_DUMP") {
+            std::fs::write(std::path::Path::new(&folder).join(format!("signed-{format}.zip")), &bytes).unwrap();
+        }
         assert!(bytes == bytes_of(&make(&db, asked(format, Some(1))).await), "the same order, the same bytes");
         let report = judge(&bytes, &[signer(9).public(), signer(1).public()]);
         assert_eq!(report.findings, [], "{format}");
@@ -129,7 +132,10 @@ async fn it_says_what_it_is(engine: Engine) {
         let manifest: Manifest = serde_json::from_slice(&members[members.len() - 2].1).unwrap();
         assert_eq!(report.manifest.as_ref(), Some(&manifest));
         assert_eq!(manifest.person.open_id.as_deref(), Some("open-7"));
-        assert_eq!((manifest.sources[0].snapshot.as_str(), manifest.sources[0].from.as_str()), ("request", "2026-03-01T12:00:05Z"));
+        assert_eq!(
+            (manifest.sources[0].snapshot.as_str(), manifest.sources[0].from.as_str()),
+            ("request", "2026-03-01T12:00:05Z")
+        );
         assert_eq!(manifest.request.since.as_deref(), Some("2020-01-01T00:00:00Z"));
         let sections: Vec<_> = manifest.files.iter().flat_map(|file| &file.sections).collect();
         assert_eq!((sections[0].rows, sections[0].nested[0].rows, sections[1].rows), (3, 3, 3));
@@ -161,7 +167,8 @@ async fn others_can_verify_it_with_openssl() {
     }
     let check = |key: PublicKey| {
         std::fs::write(folder.path().join("key.pem"), key.to_pem()).unwrap();
-        let arguments = ["pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "manifest.json", "-sigfile", "manifest.sig"];
+        let arguments =
+            ["pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "manifest.json", "-sigfile", "manifest.sig"];
         let run = std::process::Command::new("openssl").args(arguments).current_dir(folder.path()).output();
         run.unwrap_or_else(|error| panic!("openssl is not installed: {error}")).status.success()
     };
@@ -347,7 +354,11 @@ async fn counts_are_counted_again() {
     let told: serde_json::Value = serde_json::from_slice(&made.members_raw()[manifest].1).unwrap();
     for (place, value, what) in [
         ("/files/0/sections/0/rows", serde_json::json!(4), "has 3 rows in Shop / Orders, and the manifest says 4"),
-        ("/files/0/sections/0/nested/0/rows", serde_json::json!(2), "has 3 rows in Shop / Orders's \"Items\", and the manifest says 2"),
+        (
+            "/files/0/sections/0/nested/0/rows",
+            serde_json::json!(2),
+            "has 3 rows in Shop / Orders's \"Items\", and the manifest says 2",
+        ),
         ("/files/0/sections/1/rows", serde_json::json!(0), "has 3 rows in Shop / Visits, and the manifest says 0"),
         ("/files/0/sections/1/path/1", serde_json::json!("Visit"), "has no section Shop / Visit"),
     ] {

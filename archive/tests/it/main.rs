@@ -27,4 +27,5 @@ mod support;
 mod tables;
 mod trouble;
 mod types;
+mod verify_hostile;
 mod zips;

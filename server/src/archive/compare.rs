@@ -42,8 +42,7 @@ pub(super) struct CompareArgs {
 
 pub(super) async fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {
     let keys = args.keys.read().await?;
-    let catalogue =
-        Catalogue::load(&args.catalog).map_err(|fault| anyhow::anyhow!("the catalogue cannot be used:\n{fault}"))?;
+    let catalogue = Catalogue::load(&args.catalog).map_err(|fault| anyhow::anyhow!("the catalogue cannot be used:\n{fault}"))?;
     let catalogue = Arc::new(catalogue);
     let file = open(&args.archive)?;
     // What is broken, or somebody else's, says nothing of the sources.
@@ -118,7 +117,11 @@ fn tell(found: &Comparison) -> anyhow::Result<()> {
     }
     say!(
         "\n{}",
-        if found.is_same() { "SAME: the archive holds what the sources hold now" } else { "DIFFERENT: the archive is not what the sources hold now" }
+        if found.is_same() {
+            "SAME: the archive holds what the sources hold now"
+        } else {
+            "DIFFERENT: the archive is not what the sources hold now"
+        }
     );
     Ok(())
 }

@@ -68,11 +68,18 @@ fn tell(report: &Report, verdict: Verdict, keys: &Keys) -> anyhow::Result<()> {
         thousands(report.content_bytes)
     );
     if let Some(manifest) = &report.manifest {
-        say!("says that {} made it for {}, request {}", line(&manifest.operator.name), line(&manifest.app.name), line(&manifest.request.id));
+        say!(
+            "says that {} made it for {}, request {}",
+            line(&manifest.operator.name),
+            line(&manifest.app.name),
+            line(&manifest.request.id)
+        );
     }
     match &report.signature {
         Signature::None => say!("not signed"),
-        Signature::Unchecked { kid } => say!("signed by {}, which was not checked: give the operator's keys with --keys or --key", line(kid)),
+        Signature::Unchecked { kid } => {
+            say!("signed by {}, which was not checked: give the operator's keys with --keys or --key", line(kid))
+        }
         Signature::Good { kid } => {
             let published = keys.published(kid);
             let since = published.and_then(|key| key.from.as_deref()).map(|from| format!(", which signs since {}", line(from)));

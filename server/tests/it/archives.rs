@@ -20,7 +20,10 @@ async fn it_is_verified_viewed_and_compared(engine: Engine) {
     let answer = portward.data("download", &tokens.access, &json!({ "request_id": request_id })).await;
     std::fs::write(portward.path("got.zip"), &answer.bytes).expect("the archive");
     let published = portward.http.get(&address).send().await.expect("an answer");
-    assert_eq!((published.status().as_u16(), published.headers()["cache-control"].as_bytes()), (200, b"public, max-age=300".as_slice()));
+    assert_eq!(
+        (published.status().as_u16(), published.headers()["cache-control"].as_bytes()),
+        (200, b"public, max-age=300".as_slice())
+    );
     let keys = published.text().await.expect("its keys");
     std::fs::write(portward.path("keys.json"), &keys).expect("the keys");
     let keys: Value = serde_json::from_str(&keys).expect("JSON");
@@ -52,7 +55,10 @@ async fn it_is_verified_viewed_and_compared(engine: Engine) {
     assert_eq!(code, Some(0), "{said}");
 
     let (code, said) = run(&portward, &["view", "got.zip"]);
-    assert!(code == Some(0) && said.contains("Clipkeeper") && said.contains("Your Activity / Watch History / VideoList"), "{said}");
+    assert!(
+        code == Some(0) && said.contains("Clipkeeper") && said.contains("Your Activity / Watch History / VideoList"),
+        "{said}"
+    );
     let (_, said) = run(&portward, &["view", "got.zip", "--json"]);
     let told: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(told["manifest"]["request"]["id"], request_id.to_string());

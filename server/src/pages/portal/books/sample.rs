@@ -77,7 +77,8 @@ async fn write(catalogue: Arc<Catalogue>, sources: &Sources, subject: String, mu
         links: None,
     };
     let at = jiff::Timestamp::UNIX_EPOCH;
-    let order = Order { subject, categories, format: Format::Json, at, since: None, until: None, identity, level: 9, documents: None };
+    let order =
+        Order { subject, categories, format: Format::Json, at, since: None, until: None, identity, level: 9, documents: None };
     let progress = Arc::new(Progress::default());
     let out = file.try_clone()?;
     archive::write::write(catalogue, sources, order, out, progress, CancellationToken::new())
