@@ -5,6 +5,7 @@ extern crate portward_archive as archive;
 mod catalogue;
 mod discover;
 mod discover_random;
+mod editions;
 mod golden;
 mod hostile;
 mod http_source;

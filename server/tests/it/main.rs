@@ -8,6 +8,7 @@ mod bad_input;
 mod books;
 mod cli;
 mod disk;
+mod editions;
 mod download;
 mod http;
 mod kill;
