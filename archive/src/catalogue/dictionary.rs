@@ -40,7 +40,11 @@ pub fn as_markdown(contents: &Contents, category: &str) -> String {
         }
         page.push_str("\n| field | type | |\n|---|---|---|\n");
         if let Some(key) = &section.key {
-            let of = if section.shape == "groups" { "The key of the group; in NDJSON and CSV a field." } else { "The key of the row; in NDJSON and CSV a field." };
+            let of = if section.shape == "groups" {
+                "The key of the group; in NDJSON and CSV a field."
+            } else {
+                "The key of the row; in NDJSON and CSV a field."
+            };
             page.push_str(&format!("| {} | string | {} |\n", inline(&key.name), of));
         }
         for (within, field) in fields {

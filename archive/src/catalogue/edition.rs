@@ -37,7 +37,12 @@ pub struct Edition {
     #[serde(serialize_with = "write_day", deserialize_with = "read_day")]
     pub published: Date,
     /// The day from which it holds, if that was said.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "write_some_day", deserialize_with = "read_some_day")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "write_some_day",
+        deserialize_with = "read_some_day"
+    )]
     pub holds_from: Option<Date>,
     /// The edition before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +80,9 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is not what was published under its name.
-    #[error("the catalogue is not what was published as edition {edition}, and what is published stays as it is: give it another `edition`")]
+    #[error(
+        "the catalogue is not what was published as edition {edition}, and what is published stays as it is: give it another `edition`"
+    )]
     Frozen {
         /// The name.
         edition: String,
@@ -83,7 +90,9 @@ pub enum Refusal {
         changes: Vec<Change>,
     },
     /// It breaks readers, and no day was said.
-    #[error("edition {edition} breaks readers of edition {before}: say with --from DATE from when it holds, so that they can prepare")]
+    #[error(
+        "edition {edition} breaks readers of edition {before}: say with --from DATE from when it holds, so that they can prepare"
+    )]
     Breaking {
         /// The new name.
         edition: String,
@@ -122,7 +131,10 @@ impl Editions {
     pub fn in_order(found: Vec<Edition>) -> Result<Self, Refusal> {
         let chain = |what: String| Err(Refusal::Chain(what));
         if let Some(strange) = found.iter().find(|edition| edition.format != FORMAT) {
-            return chain(format!("edition {} has the form {}, which this version does not know", strange.edition, strange.format));
+            return chain(format!(
+                "edition {} has the form {}, which this version does not know",
+                strange.edition, strange.format
+            ));
         }
         if let Some(strange) = found.iter().find(|edition| edition.edition != edition.contents.edition) {
             return chain(format!("the file of edition {} holds edition {}", strange.edition, strange.contents.edition));
@@ -142,11 +154,9 @@ impl Editions {
         }
         match by_before.into_values().next() {
             None => Ok(Self(order)),
-            Some(lost) => chain(format!(
-                "edition {} follows edition {}, which is not there",
-                lost.edition,
-                lost.after.unwrap_or_default()
-            )),
+            Some(lost) => {
+                chain(format!("edition {} follows edition {}, which is not there", lost.edition, lost.after.unwrap_or_default()))
+            }
         }
     }
 
@@ -207,7 +217,8 @@ impl Editions {
 
     /// The changelog, the last edition first.
     pub fn changelog(&self) -> String {
-        let mut text = "# Editions\n\nWhat archives hold, edition by edition. Written by `portward catalog publish`.\n".to_owned();
+        let mut text =
+            "# Editions\n\nWhat archives hold, edition by edition. Written by `portward catalog publish`.\n".to_owned();
         for edition in self.0.iter().rev() {
             text.push_str(&format!("\n## {}\n\nPublished on {}", inline(&edition.edition), edition.published));
             match edition.holds_from {
@@ -405,7 +416,9 @@ fn field(at: &str, was: &FieldContents, is: &FieldContents, told: &mut Told) {
     told.same(at, "its key in TXT", was.label.as_deref().unwrap_or(&was.name), is.label.as_deref().unwrap_or(&is.name));
     told.same(at, "its rule", was.rule.as_deref().unwrap_or("keep"), is.rule.as_deref().unwrap_or("keep"));
     match (&was.stable, &is.stable) {
-        (None, Some(stable)) if was.rule == is.rule => told.breaking(at, format!("Its pseudonyms are the same within one {stable} only.")),
+        (None, Some(stable)) if was.rule == is.rule => {
+            told.breaking(at, format!("Its pseudonyms are the same within one {stable} only."))
+        }
         (Some(_), None) if was.rule == is.rule => told.fine(at, "Its pseudonyms are the same in all archives of a grant."),
         _ => {}
     }

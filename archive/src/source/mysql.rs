@@ -107,7 +107,8 @@ impl Source for MysqlSource {
             let Some(query) = &section.query else { return Ok(None) };
             let mut connection = self.pool.acquire().await.map_err(|error| at_the_door(&error))?;
             let prepared = prepare(&mut connection, query).await.map_err(|error| failure(&error))?;
-            let kinds = prepared.forms.iter().zip(&prepared.json).map(|(form, json)| if *json { Type::Json } else { form.kind() });
+            let kinds =
+                prepared.forms.iter().zip(&prepared.json).map(|(form, json)| if *json { Type::Json } else { form.kind() });
             Ok(Some(prepared.names.into_iter().zip(kinds).collect()))
         })
     }

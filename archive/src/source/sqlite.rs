@@ -121,9 +121,11 @@ impl Source for SqliteSource {
             let (opener, idle, sql) = (self.opener(), self.idle.clone(), query.sql.clone());
             blocking(move || {
                 let handle = opener()?;
-                let names = handle.connection.prepare(&sql).map_err(|error| failure_of(&error)).map(|statement| {
-                    statement.column_names().into_iter().map(|name| (name.to_owned(), Type::Any)).collect()
-                });
+                let names = handle
+                    .connection
+                    .prepare(&sql)
+                    .map_err(|error| failure_of(&error))
+                    .map(|statement| statement.column_names().into_iter().map(|name| (name.to_owned(), Type::Any)).collect());
                 give_back(&idle, handle);
                 names.map(Some)
             })

@@ -7,17 +7,8 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-const TYPES: [Type; 9] = [
-    Type::String,
-    Type::Integer,
-    Type::Number,
-    Type::Boolean,
-    Type::Timestamp,
-    Type::Date,
-    Type::Json,
-    Type::Any,
-    Type::Rows,
-];
+const TYPES: [Type; 9] =
+    [Type::String, Type::Integer, Type::Number, Type::Boolean, Type::Timestamp, Type::Date, Type::Json, Type::Any, Type::Rows];
 const SHAPES: [&str; 6] = ["list", "object", "groups", "map", "value", "constant"];
 const EMPTIES: [&str; 3] = ["null", "[]", "{}"];
 const CATEGORIES: [&str; 3] = ["a", "b", "c"];
@@ -36,7 +27,8 @@ fn field(name: &str, kind: Type) -> FieldContents {
 
 fn contents() -> impl Strategy<Value = Contents> {
     let fields = prop::collection::vec((0..TYPES.len(), prop::option::of(Just("pseudonym"))), 1..4);
-    let section = (0..SHAPES.len(), 0..EMPTIES.len(), fields, any::<bool>(), prop::sample::subsequence(CATEGORIES.to_vec(), 1..=3));
+    let section =
+        (0..SHAPES.len(), 0..EMPTIES.len(), fields, any::<bool>(), prop::sample::subsequence(CATEGORIES.to_vec(), 1..=3));
     prop::collection::vec(section, 1..4).prop_map(|sections| {
         let categories = CATEGORIES.iter().chain(&["all_data"]).map(|name| ((*name).to_owned(), category(name)));
         let sections = sections.into_iter().enumerate().map(|(at, (shape, empty, fields, open, categories))| {
@@ -357,7 +349,10 @@ fn editions_are_frozen_and_follow_one_another() {
     assert_eq!(past, Refusal::Past { from: date(2026, 11, 21), today });
     let third = two.publish(small("3", &["a", "c"]), Some(date(2027, 1, 1)), today).unwrap().unwrap();
     let log = two.clone().with(third.clone()).changelog();
-    assert!(log.contains("## 3\n\nPublished on 2026-11-22; holds from 2027-01-01.\n\n- **Breaking.** L / b: It is gone.\n"), "{log}");
+    assert!(
+        log.contains("## 3\n\nPublished on 2026-11-22; holds from 2027-01-01.\n\n- **Breaking.** L / b: It is gone.\n"),
+        "{log}"
+    );
     assert!(log.contains("- L / c: It is new, and is string.\n"), "{log}");
     // Files come in any order; what does not fit together is told.
     let text = |edition| serde_json::to_string_pretty(edition).unwrap();

@@ -71,7 +71,10 @@ pub(super) async fn publish(args: PublishArgs) -> anyhow::Result<ExitCode> {
             keep(&file, &text)?;
             if args.json {
                 let changes = serde_json::to_value(&edition.changes)?;
-                say!("{}", json!({ "published": true, "edition": edition.edition, "file": file.display().to_string(), "changes": changes }));
+                say!(
+                    "{}",
+                    json!({ "published": true, "edition": edition.edition, "file": file.display().to_string(), "changes": changes })
+                );
             } else {
                 let from = edition.holds_from.map_or(String::new(), |day| format!(", and holds from {day}"));
                 say!("edition {} is published in {}{from}", edition.edition, file.display());
@@ -89,7 +92,8 @@ pub(super) async fn publish(args: PublishArgs) -> anyhow::Result<ExitCode> {
 fn undeclared(catalogue: &Catalogue, live: &Live) -> Vec<String> {
     let mut told = Vec::new();
     for section in catalogue.sections() {
-        let nests = section.nests.iter().map(|nest| (section.path.iter().cloned().chain([nest.field.clone()]).collect(), &nest.section));
+        let nests =
+            section.nests.iter().map(|nest| (section.path.iter().cloned().chain([nest.field.clone()]).collect(), &nest.section));
         for (path, query) in std::iter::once((section.path.clone(), section)).chain(nests) {
             let Some(columns) = live.get(&path) else { continue };
             let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
@@ -189,7 +193,9 @@ fn scratch(path: &Path, text: &str) -> anyhow::Result<tempfile::NamedTempFile> {
 pub(super) async fn drift(catalogue: &Catalogue, folder: &Path, sources: &Sources, sound: bool) -> Vec<Finding> {
     let editions = match read(&folder.join(FOLDER)) {
         Ok(editions) => editions,
-        Err(error) => return vec![finding(Level::Fault, format!("{error:#}"), "restore the files of the editions as they were published")],
+        Err(error) => {
+            return vec![finding(Level::Fault, format!("{error:#}"), "restore the files of the editions as they were published")];
+        }
     };
     let Some(last) = editions.last() else { return Vec::new() };
     let mut found: Vec<Finding> = early(&editions, catalogue).into_iter().collect();
@@ -207,7 +213,11 @@ pub(super) async fn drift(catalogue: &Catalogue, folder: &Path, sources: &Source
             (None, true) => (Level::Warning, "it breaks readers: publish it with `portward catalog publish --from DATE`"),
             _ => (level, cure),
         };
-        found.push(finding(level, format!("since edition {} was published: {}: {}", before.edition, change.at, change.what), cure));
+        found.push(finding(
+            level,
+            format!("since edition {} was published: {}: {}", before.edition, change.at, change.what),
+            cure,
+        ));
     }
     if known.is_none() && found.is_empty() {
         found.push(finding(Level::Note, format!("edition {} is not published", catalogue.edition), cure));

@@ -100,7 +100,10 @@ fn schemas_and_dictionaries_are_written() {
     let line: Value = serde_json::from_str(&read(&shop.path("schemas/lines/Orders/List.schema.json"))).expect("JSON");
     assert_eq!(line["properties"]["price"]["type"], serde_json::json!(["integer", "null"]));
     let page = read(&shop.path("schemas/orders.md"));
-    assert!(page.starts_with("# Your orders\n\nWhat you bought\n") && page.contains("| title | string | What it is. |"), "{page}");
+    assert!(
+        page.starts_with("# Your orders\n\nWhat you bought\n") && page.contains("| title | string | What it is. |"),
+        "{page}"
+    );
     let printed: Value = serde_json::from_str(&shop.says(&["schema", "--category", "orders"])).expect("JSON");
     assert_eq!(printed, schema);
     assert!(shop.refuses(&["schema", "--category", "nothing"]).contains("no category nothing"));
@@ -138,7 +141,9 @@ fn what_is_published_stays_and_what_breaks_is_told_in_advance() {
     assert_eq!((read(&shop.path("editions/2026-11.json")), read(&shop.path("editions/CHANGELOG.md"))), (first.clone(), log));
 
     // Another meaning is another text, also for the same name.
-    let renamed = |text: String| text.replace("title, price from", "title as name, price from").replace("\ntitle = { type", "\nname = { type");
+    let renamed = |text: String| {
+        text.replace("title, price from", "title as name, price from").replace("\ntitle = { type", "\nname = { type")
+    };
     shop.catalogue(renamed);
     let told = shop.check();
     assert!(told.contains("since edition 2026-11 was published: Orders / List / title: It is gone."), "{told}");
@@ -173,9 +178,14 @@ fn what_is_published_stays_and_what_breaks_is_told_in_advance() {
 
     // A query that reads every column does not let out a new one.
     let all = |text: String| {
-        more(text).replace("2027-02", "2027-03").replace("select id, customer, title as name, price, price * 2 as twice", "select *, title as name, price * 2 as twice")
+        more(text).replace("2027-02", "2027-03").replace(
+            "select id, customer, title as name, price, price * 2 as twice",
+            "select *, title as name, price * 2 as twice",
+        )
     };
-    shop.catalogue(|text| all(text).replace("hidden = [\"id\"]", "hidden = [\"id\", \"title\"]") + "twice = { type = \"integer\" }\n");
+    shop.catalogue(|text| {
+        all(text).replace("hidden = [\"id\"]", "hidden = [\"id\", \"title\"]") + "twice = { type = \"integer\" }\n"
+    });
     assert!(shop.says(&["publish"]).contains("2027-03"));
     let database = rusqlite::Connection::open(shop.path("shop.db")).expect("a database");
     database.execute_batch("alter table orders add column card text").expect("a column");
