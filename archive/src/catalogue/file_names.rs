@@ -96,7 +96,10 @@ mod tests {
 
     #[test]
     fn good_names_stay() {
-        assert_eq!(file_name(&path(&["Your Activity", "Watch History", "VideoList"]), 0), "Your Activity/Watch History/VideoList");
+        assert_eq!(
+            file_name(&path(&["Your Activity", "Watch History", "VideoList"]), 0),
+            "Your Activity/Watch History/VideoList"
+        );
         assert_eq!(file_name(&path(&["Ordrer", "Ünïcode ☂"]), 0), "Ordrer/Ünïcode ☂");
     }
 

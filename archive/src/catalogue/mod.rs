@@ -2,6 +2,8 @@
 
 pub mod contents;
 mod declared;
+pub mod dictionary;
+pub mod edition;
 mod excuse;
 mod fields;
 mod file;

@@ -250,7 +250,7 @@ fn only_field(section: &SectionContents) -> Value {
 }
 
 /// What the section is, in a sentence or two.
-fn words(section: &SectionContents) -> String {
+pub(super) fn words(section: &SectionContents) -> String {
     let shape = match section.shape.as_str() {
         "list" => "A list, one object a row.",
         "object" => "One object.",

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::catalogue::contents::{Live, Type};
 use crate::catalogue::{Address, Catalogue, Engine, Fault, Owner, Place, Section, SourceSpec};
 use crate::store::Store;
 use crate::subject::{Subject, SubjectType};
@@ -62,6 +63,12 @@ pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) trait Source: Send + Sync {
     /// Connects, prepares the query of every section, and tells what does not fit, as far as it can be told with values like these examples.
     fn check<'a>(&'a self, sections: Vec<&'a Section>, examples: &'a [Binds]) -> Later<'a, Vec<Fault>>;
+
+    /// The columns of a section's query and their types, as far as the source tells them without running it.
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+        let _ = section;
+        Box::pin(async { Ok(None) })
+    }
 
     /// Takes a connection for one request and, with `snapshot = "request"`, begins its snapshot. The permit is held as long
     /// as the connection is in use, also by work that nobody waits for any more.
@@ -175,6 +182,24 @@ impl Sources {
         }
         let (warnings, faults) = faults.into_iter().partition(|fault| fault.warning);
         Examined { faults, warnings }
+    }
+
+    /// The columns of every query and their types, as the sources tell them. What cannot be told is left out.
+    pub async fn columns(&self, catalogue: &Catalogue) -> Live {
+        let mut live = Live::new();
+        for section in catalogue.sections() {
+            let nests = section.nests.iter().map(|nest| {
+                let path = section.path.iter().cloned().chain([nest.field.clone()]).collect();
+                (path, &nest.section)
+            });
+            for (path, section) in std::iter::once((section.path.clone(), section)).chain(nests) {
+                let Some(opened) = self.by_name.get(section.source_name()) else { continue };
+                if let Ok(Some(columns)) = opened.source.columns(section).await {
+                    live.insert(path, columns);
+                }
+            }
+        }
+        live
     }
 
     /// The sections whose rows carry no owner to compare, with the reason that the catalogue gives.

@@ -14,6 +14,7 @@ use sqlx::{
 
 use super::mysql_types::{self, BadCell, Form, Scratch};
 use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
+use crate::catalogue::contents::Type;
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec, TimeFrom};
 use crate::write::{Binds, Edge, Failure, Flow, Rows, edge, whole_units};
@@ -98,6 +99,17 @@ impl Source for MysqlSource {
                 faults.extend(check_section(&mut connection, section, examples).await);
             }
             faults
+        })
+    }
+
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+        Box::pin(async move {
+            let Some(query) = &section.query else { return Ok(None) };
+            let mut connection = self.pool.acquire().await.map_err(|error| at_the_door(&error))?;
+            let prepared = prepare(&mut connection, query).await.map_err(|error| failure(&error))?;
+            let kinds =
+                prepared.forms.iter().zip(&prepared.json).map(|(form, json)| if *json { Type::Json } else { form.kind() });
+            Ok(Some(prepared.names.into_iter().zip(kinds).collect()))
         })
     }
 

@@ -7,6 +7,7 @@ use sqlx::mysql::MySqlTypeInfo;
 use sqlx::{MySql, Type, TypeInfo};
 
 use super::Cell;
+use crate::catalogue::contents::Type as Told;
 
 /// How the bytes of a column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,18 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// What is written of it where the catalogue declares nothing.
+    pub(super) fn kind(self) -> Told {
+        match self {
+            Self::Int { .. } | Self::Bit => Told::Integer,
+            Self::Float | Self::Double | Self::Decimal => Told::Number,
+            Self::Text | Self::Blob | Self::Date | Self::DateTime | Self::Time => Told::String,
+            Self::Json => Told::Json,
+            // Checked value by value, or of no type at all.
+            Self::LenientJson | Self::Null => Told::Any,
+        }
+    }
+
     /// Whether its values are compared as numbers.
     pub(super) fn is_number(self) -> bool {
         matches!(self, Self::Int { .. } | Self::Float | Self::Double | Self::Decimal | Self::Bit)

@@ -14,6 +14,7 @@ use sqlx::{
 
 use super::postgres_types::{self, BadCell, Cast, Form};
 use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
+use crate::catalogue::contents::Type;
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec};
 use crate::write::{Binds, Failure, Flow, Rows};
@@ -87,6 +88,15 @@ impl Source for PostgresSource {
                 faults.extend(check_section(&mut connection, section, examples).await);
             }
             faults
+        })
+    }
+
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+        Box::pin(async move {
+            let Some(query) = &section.query else { return Ok(None) };
+            let mut connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
+            let prepared = prepare(&mut connection, query).await.map_err(|error| failure(&error))?;
+            Ok(Some(prepared.names.into_iter().zip(prepared.forms.iter().map(|form| form.kind())).collect()))
         })
     }
 

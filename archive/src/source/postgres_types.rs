@@ -7,6 +7,7 @@ use sqlx::{Postgres, Type, TypeInfo};
 
 use super::Cell;
 use crate::catalogue::Section;
+use crate::catalogue::contents::Type as Told;
 use crate::catalogue::sql::Bind;
 use crate::subject::Subject;
 use crate::write::{Binds, Edge, Failure, edge, nanos_per_unit, whole_days, whole_units};
@@ -63,6 +64,19 @@ pub(super) enum Form {
     Bytea,
     Timestamp,
     Date,
+}
+
+impl Form {
+    /// What is written of it where the catalogue declares nothing.
+    pub(super) fn kind(self) -> Told {
+        match self {
+            Self::Bool => Told::Boolean,
+            Self::Int2 | Self::Int4 | Self::Int8 | Self::Oid => Told::Integer,
+            Self::Float4 | Self::Float8 | Self::Number => Told::Number,
+            Self::Text | Self::Uuid | Self::Bytea | Self::Timestamp | Self::Date => Told::String,
+            Self::Json | Self::Jsonb => Told::Json,
+        }
+    }
 }
 
 /// What the server does for a type without a plain form.

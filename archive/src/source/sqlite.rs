@@ -9,6 +9,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 
 use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
+use crate::catalogue::contents::Type;
 use crate::catalogue::sql::Bind;
 use crate::catalogue::{Fault, Section, Snapshot, SourceSpec};
 use crate::write::{Binds, Edge, Failure, Flow, Rows, edge};
@@ -110,6 +111,25 @@ impl Source for SqliteSource {
                 faults
             });
             checked.await.unwrap_or_else(|error| vec![fault_at(&self.spec.place, error.to_string(), "report this")])
+        })
+    }
+
+    /// Names only: any value may stand in any column, whatever its table says.
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+        Box::pin(async move {
+            let Some(query) = &section.query else { return Ok(None) };
+            let (opener, idle, sql) = (self.opener(), self.idle.clone(), query.sql.clone());
+            blocking(move || {
+                let handle = opener()?;
+                let names = handle
+                    .connection
+                    .prepare(&sql)
+                    .map_err(|error| failure_of(&error))
+                    .map(|statement| statement.column_names().into_iter().map(|name| (name.to_owned(), Type::Any)).collect());
+                give_back(&idle, handle);
+                names.map(Some)
+            })
+            .await
         })
     }
 

@@ -63,10 +63,7 @@ fn is_risky(text: &str) -> bool {
 
 /// What formulas begin with, in their usual, full-width and small forms; and the signs that some programs take for the end of a field.
 fn begins_a_formula(c: char) -> bool {
-    matches!(
-        c,
-        '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '﹢' | '﹣' | '﹦' | '﹫' | '−'
-    )
+    matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '﹢' | '﹣' | '﹦' | '﹫' | '−')
 }
 
 /// What some programs pass over before they look for a formula.
@@ -179,8 +176,29 @@ mod tests {
     #[test]
     fn what_may_be_a_formula_is_kept_from_being_one() {
         for risky in [
-            "=1+1", "+49 30", "-5", "@SUM(A1)", "\t=1", "\r", "\nx", " =1", "\u{a0}=1", "\u{feff}=1", "\"=1", "'=1", "'", "”＝1", "＝1", "＋1", "－1",
-            "＠a", "−1", "\u{200b}-1", "\u{0}=1", " \t", "\u{3000}＝1",
+            "=1+1",
+            "+49 30",
+            "-5",
+            "@SUM(A1)",
+            "\t=1",
+            "\r",
+            "\nx",
+            " =1",
+            "\u{a0}=1",
+            "\u{feff}=1",
+            "\"=1",
+            "'=1",
+            "'",
+            "”＝1",
+            "＝1",
+            "＋1",
+            "－1",
+            "＠a",
+            "−1",
+            "\u{200b}-1",
+            "\u{0}=1",
+            " \t",
+            "\u{3000}＝1",
         ] {
             assert_eq!(written(risky), format!("\"'{}\"", risky.replace('"', "\"\"")), "{risky:?}");
         }

@@ -37,6 +37,21 @@ impl Format {
         }
     }
 
+    /// What somebody who opens such an archive should know, for the README within it.
+    pub const fn notes(self) -> &'static str {
+        match self {
+            Self::Json => "One JSON document, UTF-8.",
+            Self::Text => "Text files, UTF-8.",
+            Self::Ndjson => "A file for each section, UTF-8, with one JSON object on every line.",
+            Self::Csv => {
+                "A table for each section: UTF-8 without a byte order mark, commas, the names of the columns in the first line (RFC 4180). Nothing at \
+                 all is null; \"\" is the empty text. Texts stand in quotes, numbers do not; lists and objects are JSON in quotes. A text that a \
+                 spreadsheet might take for a formula, or that begins with an apostrophe, has an apostrophe before it: take one leading apostrophe \
+                 away to have the exact text back."
+            }
+        }
+    }
+
     /// The form as the wire's calls name it, if they know it.
     pub const fn on_the_wire(self) -> Option<DataFormat> {
         match self {

@@ -7,6 +7,7 @@ mod compare;
 mod discover;
 mod discover_random;
 mod documents;
+mod editions;
 mod golden;
 mod hostile;
 mod http_source;

@@ -34,7 +34,7 @@ fn every_shape() -> String {
     let nest = "[[section.nest]]\nfield = \"Items\"\nowner = \"o\"\non = [\"i\"]\n\
                 query = '''select o, i, w from inner_t where o = :subject order by i, w'''\n\
                 [section.nest.fields]\nw = { type = \"string\" }\n";
-    let lookup = "[[section.lookup]]\ncolumn = \"n\"\nsource = \"db\"\nkey = \"id\"\nowner = \"unchecked\"\nreason = \"things\"\n\
+    let lookup = "text = \"Looked up.txt\"\n[[section.lookup]]\ncolumn = \"n\"\nsource = \"db\"\nkey = \"id\"\nowner = \"unchecked\"\nreason = \"things\"\n\
                   fields = { name = \"Name\" }\nquery = \"select id, name from p where id in (:keys)\"\n";
     [
         list("\"A\", \"List\"", "\"list\"", "select o, w, n, d from t where o = :subject order by i", fields),
@@ -51,7 +51,12 @@ fn every_shape() -> String {
         list("\"Map\"", "\"map\"\ngroup = \"i\"\nempty = \"{}\"", "select o, i, w from t where o = :subject order by i", ""),
         list("\"Object\"", "\"object\"", "select o, w, n from t where o = :subject and i = 1", ""),
         list("\"Value\"", "\"value\"", "select o, w from t where o = :subject and i = 4", ""),
-        list("\"No value\"", "\"value\"", "select o, w from t where o = :subject and i = 99", "[section.fields]\nw = { type = \"string\" }\n"),
+        list(
+            "\"No value\"",
+            "\"value\"",
+            "select o, w from t where o = :subject and i = 99",
+            "[section.fields]\nw = { type = \"string\" }\n",
+        ),
         "[[section]]\ncategories = [\"activity\"]\npath = [\"Fixed\"]\nshape = \"constant\"\nvalue = [1, \"two\"]\n".to_owned(),
         "[[section]]\ncategories = [\"activity\"]\npath = [\"Never\"]\nshape = \"constant\"\nvalue = []\n".to_owned(),
     ]
@@ -156,8 +161,7 @@ fn agree(catalogue: &Catalogue, document: &Value, ndjson: &Made, csv: &Made) {
     for category in ["activity", "activities", "all_data"] {
         valid(&schema::of_category(catalogue, category), document);
     }
-    let names =
-        |ending: &str| contents.sections.iter().map(|section| format!("{}.{ending}", section.file)).collect::<Vec<_>>();
+    let names = |ending: &str| contents.sections.iter().map(|section| format!("{}.{ending}", section.file)).collect::<Vec<_>>();
     let (lines, tables) = (ndjson.members(), csv.members());
     assert_eq!(lines.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), names("ndjson"));
     assert_eq!(tables.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), names("csv"));
@@ -167,8 +171,7 @@ fn agree(catalogue: &Catalogue, document: &Value, ndjson: &Made, csv: &Made) {
         let text = &lines[at].1;
         assert!(text.is_empty() || text.ends_with('\n'), "{}", section.name());
         assert!(!text.contains(['\r', '\u{2028}', '\u{2029}']));
-        let read: Vec<Map<String, Value>> =
-            text.split_terminator('\n').map(|line| serde_json::from_str(line).unwrap()).collect();
+        let read: Vec<Map<String, Value>> = text.split_terminator('\n').map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(read, wanted, "{}", section.name());
         let read: Vec<Value> = read.into_iter().map(Value::Object).collect();
         all_valid(&schema, &read);
@@ -198,12 +201,11 @@ fn valid(schema: &Value, instance: &Value) {
 }
 
 fn all_valid(schema: &Value, instances: &[Value]) {
-    assert!(jsonschema::meta::is_valid(schema), "{schema:#}");
     let validator = jsonschema::draft202012::new(schema).unwrap();
-    for instance in instances {
+    for instance in instances.iter().filter(|instance| !validator.is_valid(instance)) {
         let errors: Vec<String> =
             validator.iter_errors(instance).map(|error| format!("{}: {error}", error.instance_path())).collect();
-        assert!(errors.is_empty(), "{errors:#?}\n{schema:#}");
+        panic!("{errors:#?}\n{schema:#}");
     }
 }
 
@@ -222,6 +224,11 @@ async fn every_shape_has_its_file(engine: Engine) {
         let (twin, _) = db.export(&catalogue, "all_data", person, Format::Csv).await.unwrap();
         assert_eq!(std::fs::read(csv.path()).unwrap(), std::fs::read(twin.path()).unwrap());
     }
+    let contents = Contents::of(&catalogue);
+    let schemas = contents.sections.iter().map(|section| schema::line(&contents, section));
+    for schema in schemas.chain([schema::of_category(&catalogue, "all_data")]) {
+        assert!(jsonschema::meta::is_valid(&schema), "{schema:#}");
+    }
     let (csv, _) = db.export(&catalogue, "activity", "7", Format::Csv).await.unwrap();
     assert_eq!(
         csv.text("A/List.csv"),
@@ -239,7 +246,8 @@ async fn every_shape_has_its_file(engine: Engine) {
     assert_eq!(csv.text("Fixed.csv"), "\"Fixed\"\r\n\"[1,\"\"two\"\"]\"\r\n");
     assert_eq!(csv.text("Never.csv"), "\"Never\"\r\n");
     let nested = csv.text("Nested.csv");
-    let first = "\"g\",\"Items\"\r\n\"a\",\"[{\"\"w\"\":\"\"a \\\"\"second\\\"\",\"\"},{\"\"w\"\":\"\"first\"\"}]\"\r\n\"a\",\"[]\"\r\n";
+    let first =
+        "\"g\",\"Items\"\r\n\"a\",\"[{\"\"w\"\":\"\"a \\\"\"second\\\"\",\"\"},{\"\"w\"\":\"\"first\"\"}]\"\r\n\"a\",\"[]\"\r\n";
     assert!(nested.starts_with(first), "{nested}");
     let (ndjson, _) = db.export(&catalogue, "activity", "7", Format::Ndjson).await.unwrap();
     assert_eq!(ndjson.text("Map.ndjson").lines().next(), Some(r#"{"i":"1","w":"=1+1"}"#));
@@ -251,8 +259,27 @@ both!(shapes, super::every_shape_has_its_file);
 
 fn texts() -> BoxedStrategy<Option<String>> {
     let nasty = [
-        "", "'", "''", "=1+1", "+1", "-1", "@a", "\t=", "\r", "\n", "\"=", " =", "＝1", "a,b", "a\"b", "\u{feff}=1", "\u{2028}",
-        "null", "true", "1", "[1]",
+        "",
+        "'",
+        "''",
+        "=1+1",
+        "+1",
+        "-1",
+        "@a",
+        "\t=",
+        "\r",
+        "\n",
+        "\"=",
+        " =",
+        "＝1",
+        "a,b",
+        "a\"b",
+        "\u{feff}=1",
+        "\u{2028}",
+        "null",
+        "true",
+        "1",
+        "[1]",
     ];
     prop_oneof![
         Just(None),
@@ -296,23 +323,25 @@ fn every_value_comes_back() {
         all.execute_batch("delete from t; delete from k").unwrap();
         for (at, (s, x, n, j, b, nested)) in (0_i64..).zip(&rows) {
             let key = format!("{}{at}", s.as_deref().unwrap_or("=").chars().take(3).collect::<String>());
-            all.execute("insert into t values (7, ?1, ?2, ?3, ?4, ?5, ?6, ?7)", rusqlite::params![at, key, s, x, n, j, b]).unwrap();
+            all.execute("insert into t values (7, ?1, ?2, ?3, ?4, ?5, ?6, ?7)", rusqlite::params![at, key, s, x, n, j, b])
+                .unwrap();
             for _ in 0..*nested {
                 all.execute("insert into k values (7, ?1, ?2, ?3)", rusqlite::params![at, x, j]).unwrap();
             }
         }
         all.commit().unwrap();
-        let made =
-            |format| runtime.block_on(crate::support::export(&catalogue, &sources, "all_data", "7", format)).unwrap().0;
+        let made = |format| runtime.block_on(crate::support::export(&catalogue, &sources, "all_data", "7", format)).unwrap().0;
         agree(&catalogue, &made(Format::Json).value(), &made(Format::Ndjson), &made(Format::Csv));
     };
-    TestRunner::new(Config { cases: 48, ..Config::default() })
+    TestRunner::new(Config { cases: 24, ..Config::default() })
         .run(&prop::collection::vec(row, 0..6), |rows| {
             run(rows);
             Ok(())
         })
         .unwrap();
     // Enough for many buffers.
-    let row = |at: u32| (Some(format!("row \"{at}\"")), None, Some(f64::from(at)), Some("[1, 2]".to_owned()), None, at as usize % 3);
-    run((0..20_000).map(row).collect());
+    let row = |at: u32| {
+        (Some(format!("row \"{at}\"").repeat(20)), None, Some(f64::from(at)), Some("[1, 2]".to_owned()), None, at as usize % 3)
+    };
+    run((0..2_000).map(row).collect());
 }

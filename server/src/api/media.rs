@@ -3,8 +3,8 @@
 
 use archive::store::{Object, StoreError};
 use axum::body::Body;
-use axum::extract::{Path, Request, State as With};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::{Path, State as With};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -20,15 +20,22 @@ use crate::state::State;
 pub(crate) async fn serve(
     With(state): With<State>,
     Path((request_id, token)): Path<(i64, String)>,
-    request: Request,
+    method: Method,
+    headers: HeaderMap,
 ) -> Response {
-    match answer(&state, request_id, &token, &request).await {
+    match answer(&state, request_id, &token, &method, &headers).await {
         Ok(response) => response,
         Err(status) => (status, [(header::CACHE_CONTROL, "no-store")], Body::empty()).into_response(),
     }
 }
 
-async fn answer(state: &State, request_id: i64, token: &str, request: &Request) -> Result<Response, StatusCode> {
+async fn answer(
+    state: &State,
+    request_id: i64,
+    token: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, StatusCode> {
     let fault = |fault: Fault| {
         tracing::error!(request_id, %fault, "a link to media cannot be served");
         StatusCode::INTERNAL_SERVER_ERROR
@@ -37,7 +44,7 @@ async fn answer(state: &State, request_id: i64, token: &str, request: &Request) 
     let store = state.platform.sources.store(&linked.store).ok_or(StatusCode::NOT_FOUND)?;
     let refused = |error: StoreError| refusal(&linked, &error);
     let size = store.size(&linked.key).await.map_err(refused)?;
-    let range = match parse_range(request.headers(), size) {
+    let range = match parse_range(headers, size) {
         Asked::Whole => None,
         Asked::Part(range) => Some(range),
         Asked::Nowhere => return Err(StatusCode::RANGE_NOT_SATISFIABLE),
@@ -45,7 +52,7 @@ async fn answer(state: &State, request_id: i64, token: &str, request: &Request) 
     let object = store.get(&linked.key, range.clone()).await.map_err(refused)?;
     let part = range.clone().unwrap_or(0..size);
     let etag = object.etag.clone();
-    let mut response = if request.method() == Method::HEAD {
+    let mut response = if *method == Method::HEAD {
         Response::new(Body::empty())
     } else {
         body(state, linked, object, range.is_none(), part.end - part.start)

@@ -59,6 +59,8 @@ pub(crate) async fn findings(catalogue: &Catalogue, folder: &Path) -> Result<(So
         what: format!("section \"{}\": the owner of its rows is not checked: {reason}", section.name()),
         cure: "name the owner's column, if there is one".to_owned(),
     }));
+    let sound = found.iter().all(|finding| finding.level != Level::Fault);
+    found.extend(super::publish::drift(catalogue, folder, &sources, sound).await);
     found.sort_by_key(|finding| finding.level);
     Ok((sources, found))
 }

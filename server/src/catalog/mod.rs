@@ -3,6 +3,8 @@
 pub(crate) mod check;
 mod init;
 mod preview;
+pub(crate) mod publish;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +27,10 @@ enum Verb {
     Check(check::CheckArgs),
     /// Show what a person's archive would hold, section by section
     Preview(preview::PreviewArgs),
+    /// Write JSON Schemas and data dictionaries of what archives hold
+    Schema(schema::SchemaArgs),
+    /// Freeze an edition: refuses what would break its readers unless it is told in advance
+    Publish(publish::PublishArgs),
 }
 
 /// `portward catalog`. The exit code is 0 when all is well, 1 when there are faults.
@@ -33,6 +39,8 @@ pub(crate) async fn catalog(args: CatalogArgs) -> anyhow::Result<ExitCode> {
         Verb::Init(args) => init::init(args).await.map(|()| ExitCode::SUCCESS),
         Verb::Check(args) => check::check(args).await,
         Verb::Preview(args) => preview::preview(args).await,
+        Verb::Schema(args) => schema::schema(args).await,
+        Verb::Publish(args) => publish::publish(args).await,
     }
 }
 

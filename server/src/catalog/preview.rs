@@ -9,7 +9,7 @@ use archive::catalogue::{ALL_DATA, Catalogue};
 use archive::discover::{Read, preview as read};
 use archive::source::Sources;
 use archive::write::{Identity, Order, Progress, Summary, write};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use platform::Clock;
 use serde_json::{Value, json};
@@ -34,18 +34,12 @@ pub(super) struct PreviewArgs {
     /// Build the archive too, in this file
     #[arg(long, value_name = "FILE")]
     archive: Option<PathBuf>,
-    /// The archive's format
-    #[arg(long, value_enum, default_value = "json")]
-    format: Format,
+    /// The archive's form: json, txt, ndjson or csv
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    format: archive::write::Format,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Json,
-    Txt,
 }
 
 pub(super) async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
@@ -153,10 +147,7 @@ async fn build(catalogue: &Arc<Catalogue>, sources: &Sources, args: &PreviewArgs
         Some(_) => vec![ALL_DATA.to_owned()],
         None => catalogue.categories().iter().map(|category| category.name.clone()).collect(),
     };
-    let format = match args.format {
-        Format::Json => archive::write::Format::Json,
-        Format::Txt => archive::write::Format::Text,
-    };
+    let format = args.format;
     let identity = Identity::default();
     let order = Order {
         subject: args.person.clone(),

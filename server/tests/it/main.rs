@@ -10,6 +10,7 @@ mod books;
 mod cli;
 mod disk;
 mod download;
+mod editions;
 mod http;
 mod kill;
 mod late;

@@ -73,12 +73,17 @@ async fn a_link_ends_with_its_archive(engine: Engine) {
     assert_eq!(get(one, Some("bytes=1000-")).await.status, 416);
     assert_eq!(get(two, None).await.status, 404, "the store has no such object");
     let head = testkit::person::http().head(*one).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()), (200, PNG.len().to_string().as_str()));
+    assert_eq!(
+        (head.status().as_u16(), head.headers()["content-length"].to_str().unwrap()),
+        (200, PNG.len().to_string().as_str())
+    );
 
     // Neither another request nor an altered link opens it.
     let token = one.rsplit('/').next().unwrap();
     let altered = format!("{}{}", &token[..token.len() - 3], "AAA");
-    for link in [format!("/media/{}/{token}", request_id + 1), format!("/media/{request_id}/{altered}"), format!("/media/x/{token}")] {
+    for link in
+        [format!("/media/{}/{token}", request_id + 1), format!("/media/{request_id}/{altered}"), format!("/media/x/{token}")]
+    {
         assert!([400, 404].contains(&get(&portward.url(&link), None).await.status), "{link}");
     }
     let noted = "select count(*) from access_log where call = 'media'";
