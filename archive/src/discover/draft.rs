@@ -550,7 +550,9 @@ impl Times<'_> {
         let typed = self.engine == Engine::Sqlite;
         let guessed = match column.kind {
             ColumnKind::Json if typed || column.domain => guess::json(&values).then(|| "type = \"json\"".to_owned()),
-            ColumnKind::Boolean if typed || self.engine == Engine::Mysql => guess::boolean(&values).then(|| "type = \"boolean\"".to_owned()),
+            ColumnKind::Boolean if typed || self.engine == Engine::Mysql => {
+                guess::boolean(&values).then(|| "type = \"boolean\"".to_owned())
+            }
             ColumnKind::Boolean if column.domain => Some("type = \"boolean\"".to_owned()),
             ColumnKind::Integer if column.domain && !guess::timely(&column.name) => Some("type = \"integer\"".to_owned()),
             ColumnKind::Timestamp if !typed && column.domain => Some("type = \"timestamp\", from = \"text\"".to_owned()),

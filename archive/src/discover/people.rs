@@ -73,17 +73,16 @@ pub async fn apart(
 
 async fn read(keys: &Arc<Catalogue>, sources: &Sources, person: &str, at: jiff::Timestamp) -> Result<File, PeopleError> {
     let file = tempfile::tempfile()?;
-    let order =
-        Order {
-            subject: person.to_owned(),
-            categories: vec![ALL_DATA.to_owned()],
-            format: DataFormat::Json,
-            at,
-            since: None,
-            until: None,
-            identity: Identity::default(),
-            level: 1,
-        };
+    let order = Order {
+        subject: person.to_owned(),
+        categories: vec![ALL_DATA.to_owned()],
+        format: DataFormat::Json,
+        at,
+        since: None,
+        until: None,
+        identity: Identity::default(),
+        level: 1,
+    };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     crate::write::write(keys.clone(), sources, order, file.try_clone()?, progress, cancel).await?;
     Ok(file)

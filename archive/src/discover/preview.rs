@@ -81,17 +81,16 @@ async fn read(
 ) -> Result<Read, ExportError> {
     let one = Arc::new(catalogue.only(index));
     let file = tempfile::tempfile().map_err(ExportError::Io)?;
-    let order =
-        Order {
-            subject: person.to_owned(),
-            categories: vec![ALL_DATA.to_owned()],
-            format: DataFormat::Json,
-            at,
-            since: None,
-            until: None,
-            identity: Identity::default(),
-            level: 3,
-        };
+    let order = Order {
+        subject: person.to_owned(),
+        categories: vec![ALL_DATA.to_owned()],
+        format: DataFormat::Json,
+        at,
+        since: None,
+        until: None,
+        identity: Identity::default(),
+        level: 3,
+    };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
     let out = file.try_clone().map_err(ExportError::Io)?;
     let summary = crate::write::write(one.clone(), sources, order, out, progress, cancel).await?;

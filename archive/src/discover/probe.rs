@@ -114,12 +114,8 @@ impl Probe {
         let Self::Mysql(connection, server) = self else { return };
         let (key, table) = (backticked(key), backticked(&table.name));
         let sql = format!("select cast({key} as char) from {table} where {key} is not null limit 1");
-        server.person = connection
-            .fetch_optional(sqlx::raw_sql(AssertSqlSafe(sql)))
-            .await
-            .ok()
-            .flatten()
-            .and_then(|row| row.try_get(0).ok());
+        server.person =
+            connection.fetch_optional(sqlx::raw_sql(AssertSqlSafe(sql))).await.ok().flatten().and_then(|row| row.try_get(0).ok());
     }
 
     pub(super) fn engine(&self) -> Engine {
@@ -219,7 +215,8 @@ impl Probe {
                     let sql = format!(
                         "select exists (select 1 from (select {name} as v from {table} limit {LOOKED_AT}) as looked_at where v not in (0, 1))"
                     );
-                    let other = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.and_then(|row| row.try_get::<i64, _>(0));
+                    let other =
+                        connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.and_then(|row| row.try_get::<i64, _>(0));
                     if other.map_or(true, |other| other != 0) {
                         sample.entry(column.name.clone()).or_default().push(Value::Other);
                     }

@@ -158,12 +158,7 @@ struct HttpReading {
 }
 
 impl Reading for HttpReading {
-    fn read<'a>(
-        &'a mut self,
-        section: &'a Section,
-        binds: &'a Arc<Binds>,
-        mut rows: Rows,
-    ) -> Later<'a, Result<Rows, Failure>> {
+    fn read<'a>(&'a mut self, section: &'a Section, binds: &'a Arc<Binds>, mut rows: Rows) -> Later<'a, Result<Rows, Failure>> {
         Box::pin(async move {
             let names = columns(section);
             rows.columns(&names.iter().map(String::as_str).collect::<Vec<_>>())?;

@@ -68,11 +68,7 @@ pub(crate) trait Source: Send + Sync {
 
     /// Takes as many connections as `width` says, whose readings all see one and the same state of the data until they end. The permit
     /// counts for all of them. The catalogue asks this only of kinds that can (`Engine::reads_together`).
-    fn begin_together<'a>(
-        &'a self,
-        permit: Permit,
-        width: usize,
-    ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         let _ = permit;
         Box::pin(async move { Err(Failure::Query(format!("this kind of source cannot read {width} queries at once"))) })
     }

@@ -107,11 +107,7 @@ impl Source for PostgresSource {
     }
 
     /// The first transaction hands its snapshot to the others.
-    fn begin_together<'a>(
-        &'a self,
-        permit: Permit,
-        width: usize,
-    ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         Box::pin(async move {
             let mut readings: Vec<PostgresReading> = Vec::with_capacity(width);
             let mut exported: Option<String> = None;

@@ -133,11 +133,7 @@ impl Source for SqliteSource {
     }
 
     /// Each connection has a snapshot of its own, so they are taken until nothing was written in between.
-    fn begin_together<'a>(
-        &'a self,
-        permit: Permit,
-        width: usize,
-    ) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
         Box::pin(async move {
             let openers: Vec<_> = (0..width).map(|_| self.opener()).collect();
             let handles = blocking(move || {

@@ -357,12 +357,7 @@ impl Export<'_> {
 }
 
 /// Reads a section once, with the connections that it needs.
-async fn read(
-    reader: &Reader<'_>,
-    section: &Arc<Section>,
-    turns: &mut Turns<'_>,
-    render: Render,
-) -> Result<Render, ExportError> {
+async fn read(reader: &Reader<'_>, section: &Arc<Section>, turns: &mut Turns<'_>, render: Render) -> Result<Render, ExportError> {
     let mut lent = turns.lend(section).await?;
     let render = if section.nests.is_empty() && section.lookups.is_empty() {
         reader.plain(section, &mut lent, render).await?

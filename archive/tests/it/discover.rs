@@ -8,8 +8,8 @@ use archive::discover::{Finding, Head, Level, Wish, apart, draft, inspect, previ
 use serde_json::Value;
 use wire::DataFormat;
 
-use crate::{both, three};
 use crate::support::{Db, Engine, export, parse};
+use crate::{both, three};
 
 const COMMON: &str = include_str!("samples/shop_common.sql");
 const SQLITE: &str = include_str!("samples/shop_sqlite.sql");
@@ -136,12 +136,7 @@ async fn a_hard_shop(engine: Engine) {
             (
                 "Points",
                 &["day", "left_over", "vip", "level", "mood", "tags", "picture", "taken", "season"],
-                [
-                    "2024-01-01/3/true/2/good/a,b/AP8=/12:30:00/2024",
-                    "2024-01-01/1/false/1/null//null/-100:00:00/null",
-                    "",
-                    "",
-                ],
+                ["2024-01-01/3/true/2/good/a,b/AP8=/12:30:00/2024", "2024-01-01/1/false/1/null//null/-100:00:00/null", "", ""],
             ),
             ("Back Slash Tick", &["id", "customer", "order"], ["18446744073709551615/ANN/1", "2/bob/2", "", ""]),
         ]),

@@ -206,9 +206,11 @@ async fn a_server_that_dies_in_mid_stream() {
         let file = tempfile::NamedTempFile::new().unwrap();
         // A task of its own: rows that are always there would leave the killing no share of this one's time.
         let mut making = tokio::spawn({
-            let (catalogue, sources, out, progress) = (catalogue.clone(), sources.clone(), file.reopen().unwrap(), progress.clone());
+            let (catalogue, sources, out, progress) =
+                (catalogue.clone(), sources.clone(), file.reopen().unwrap(), progress.clone());
             async move {
-                write(catalogue, &sources, order("activity", "1", DataFormat::Json), out, progress, CancellationToken::new()).await
+                write(catalogue, &sources, order("activity", "1", DataFormat::Json), out, progress, CancellationToken::new())
+                    .await
             }
         });
         let killing = async {

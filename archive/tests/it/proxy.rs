@@ -111,7 +111,11 @@ async fn carry(client: TcpStream, upstream: TcpStream, plan: Arc<Plan>) {
             plan.meeting.0.wait().await;
             plan.exchanges.fetch_add(1, Ordering::Relaxed);
         }
-        let target = if exchanged || plan.swapped.load(Ordering::Relaxed) { plan.clients.lock().await.get(number ^ 1).cloned() } else { None };
+        let target = if exchanged || plan.swapped.load(Ordering::Relaxed) {
+            plan.clients.lock().await.get(number ^ 1).cloned()
+        } else {
+            None
+        };
         if target.unwrap_or_else(|| own.clone()).lock().await.write_all(&buffer[..count]).await.is_err() {
             break;
         }

@@ -159,7 +159,8 @@ async fn build(catalogue: &Arc<Catalogue>, sources: &Sources, args: &PreviewArgs
         Format::Txt => DataFormat::Text,
     };
     let identity = Identity::default();
-    let order = Order { subject: args.person.clone(), categories, format, at: now(), since: None, until: None, identity, level: 6 };
+    let order =
+        Order { subject: args.person.clone(), categories, format, at: now(), since: None, until: None, identity, level: 6 };
     // A half-written archive must not lie where a whole one is looked for.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let scratch = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("{} cannot be written", file.display()))?;
