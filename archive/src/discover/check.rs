@@ -138,8 +138,9 @@ async fn plan(probe: &mut Probe, section: &Section, reads: &words::Reads, schema
         let named = |in_schema: &Option<String>, name: &str| {
             schema.tables.iter().position(|table| table.schema == *in_schema && table.name == name)
         };
-        let mysql = probe.engine() == Engine::Mysql;
-        let found = match if mysql { reads.called(&name) } else { named(&in_schema, &name) } {
+        // MySQL's plans have the names that tables go by in the query.
+        let found = if probe.engine() == Engine::Mysql { reads.called(&name) } else { named(&in_schema, &name) };
+        let found = match found {
             Some(found) => Some(found),
             None => match parent_of(probe, in_schema.as_deref(), &name).await {
                 Some((in_schema, name)) => named(&in_schema, &name),
