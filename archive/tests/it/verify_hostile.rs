@@ -98,13 +98,20 @@ fn a_container_that_lies_is_told() {
     let mut encrypted = plain.clone();
     (encrypted[6], encrypted[one + 8]) = (1, 1);
     is_broken(&encrypted, "is encrypted");
-    for name in ["../../etc/passwd", "/etc/passwd", "a//b"] {
-        is_broken(&made(&[(name, b"a")], stored()), "leads out of the archive");
+    for (name, evil) in [("xx/xx/etc/passwd", "../../etc/passwd"), ("xetc/passwd", "/etc/passwd"), ("axxb", "a//b")] {
+        let mut bytes = made(&[(name, b"a")], stored());
+        // Before its bytes, and in the directory.
+        for _ in 0..2 {
+            let at = find(&bytes, name.as_bytes(), 0);
+            bytes[at..at + name.len()].copy_from_slice(evil.as_bytes());
+        }
+        is_broken(&bytes, "leads out of the archive");
     }
     let long = "n".repeat(60_000);
     let mut long = made(&[(&long, b"a")], stored());
     let last = long.len() - 1;
-    long[30 + 60_000] ^= 1;
+    let data = find(&long, b"PK\x01\x02", 0) - 1;
+    long[data] ^= 1;
     is_broken(&long, "a byte of it was changed");
     long.truncate(last);
     is_broken(&long, "was cut off");

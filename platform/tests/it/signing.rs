@@ -42,8 +42,7 @@ db_test! {
         w.platform.rotate_keys(Actor::Operator).await.unwrap();
         w.advance(2 * DAY);
         w.platform.rotate_keys(Actor::Operator).await.unwrap();
-        let bearer_keys = keys().await;
-        assert_eq!(bearer_keys, old);
+        assert_eq!(keys().await, old);
         assert_eq!(signing::signer(&server).await.unwrap().public(), old[0]);
 
         // Another key signs; the old one is known for ever, and its secret is gone.
@@ -59,6 +58,7 @@ db_test! {
         assert_eq!(w.number("select count(*) from audit where action = 'signing.rotated'").await, 1);
 
         // The compatible surface stays as it is where nobody asked for more.
+        let bearer = w.consent(&[BASIC, ACTIVITY_ONGOING]).await;
         let id = w.add(&bearer, &["activity"]).await;
         platform::jobs::drain(&w.platform).await.unwrap();
         assert_eq!(w.contents(id).await.members.len(), 1);
