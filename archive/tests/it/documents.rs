@@ -112,9 +112,6 @@ async fn it_says_what_it_is(engine: Engine) {
         }
         let made = make(&db, asked(format, Some(1))).await;
         let bytes = bytes_of(&made);
-        if let Some(folder) = std::env::var_os("H3_DUMP") {
-            std::fs::write(std::path::Path::new(&folder).join(format!("signed-{format}.zip")), &bytes).unwrap();
-        }
         assert!(bytes == bytes_of(&make(&db, asked(format, Some(1))).await), "the same order, the same bytes");
         let report = judge(&bytes, &[signer(9).public(), signer(1).public()]);
         assert_eq!(report.findings, [], "{format}");
