@@ -27,6 +27,8 @@ const RESUMES: usize = 5;
 pub struct Store {
     spec: StoreSpec,
     inner: Arc<dyn ObjectStore>,
+    /// Where it is, if it is a folder.
+    folder: Option<PathBuf>,
 }
 
 /// Why an object cannot be read. Nothing of it quotes the object's key.
@@ -71,11 +73,14 @@ impl Store {
             Address::Url(url) => url.clone(),
             Address::File(path) => read(&base_dir.join(path), "url_file").await?,
         };
-        let inner = match url.strip_prefix("file:") {
-            Some(folder) => folder_store(&base_dir.join(folder.strip_prefix("//").unwrap_or(folder)))?,
-            None => s3(spec, &url, base_dir).await?,
+        let (inner, folder) = match url.strip_prefix("file:") {
+            Some(folder) => {
+                let folder = base_dir.join(folder.strip_prefix("//").unwrap_or(folder));
+                (folder_store(&folder)?, Some(folder))
+            }
+            None => (s3(spec, &url, base_dir).await?, None),
         };
-        Ok(Self { spec: spec.clone(), inner })
+        Ok(Self { spec: spec.clone(), inner, folder })
     }
 
     /// The store's name in the catalogue.
@@ -106,6 +111,13 @@ impl Store {
 
     /// Whether it can be reached and read, as a fault if not.
     pub(crate) async fn check(&self) -> Option<Fault> {
+        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            return Some(fault_at(
+                &self.spec.place,
+                format!("the store `{}` cannot be read: there is no folder {}", self.spec.name, folder.display()),
+                "make the folder, or correct its address",
+            ));
+        }
         // An object that nobody has: the store must say so, and not that it refuses.
         let error = match self.size("portward-check/no-such-object").await {
             Ok(_) | Err(StoreError::Missing) => return None,
@@ -190,9 +202,11 @@ fn told(error: object_store::Error) -> StoreError {
     }
 }
 
+/// The folder need not be there yet: a store that is away does not keep the server from starting.
 fn folder_store(folder: &Path) -> Result<Arc<dyn ObjectStore>, String> {
-    let store = LocalFileSystem::new_with_prefix(folder).map_err(|_| format!("the folder {} is not there", folder.display()))?;
-    Ok(Arc::new(store))
+    let folder = std::path::absolute(folder).map_err(|error| format!("the folder {}: {error}", folder.display()))?;
+    let prefix = Key::from_absolute_path(&folder).map_err(|_| format!("the folder {} has a name that cannot be used", folder.display()))?;
+    Ok(Arc::new(PrefixStore::new(LocalFileSystem::new(), prefix)))
 }
 
 async fn s3(spec: &StoreSpec, url: &str, base_dir: &Path) -> Result<Arc<dyn ObjectStore>, String> {
