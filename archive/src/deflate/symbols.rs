@@ -75,8 +75,8 @@ mod tests {
             let base = usize::from(DISTANCE_BASE[symbol]);
             assert!((base..base + (1 << DISTANCE_EXTRA[symbol])).contains(&distance), "{distance}: {symbol}");
         }
-        for length in 3..=LONGEST {
-            let symbol = usize::from(LENGTH_SYMBOL[length]);
+        for (length, symbol) in LENGTH_SYMBOL.iter().enumerate().take(LONGEST + 1).skip(3) {
+            let symbol = usize::from(*symbol);
             let base = usize::from(LENGTH_BASE[symbol]);
             assert!((base..base + (1 << LENGTH_EXTRA[symbol])).contains(&length), "{length}: {symbol}");
         }

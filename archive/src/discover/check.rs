@@ -147,7 +147,7 @@ async fn plan(probe: &mut Probe, section: &Section, reads: &words::Reads, schema
                 None => None,
             },
         };
-        whole.extend(found.filter(|found| !whole.contains(found)).into_iter());
+        whole.extend(found.filter(|found| !whole.contains(found)));
     }
     for at in whole {
         let table = &schema.tables[at];

@@ -348,7 +348,7 @@ pub(super) fn boolean(values: &[&Value]) -> bool {
 }
 
 /// The column that says when a row came to be, if one does: `created_at`, `order_date`, the table's only time.
-pub(super) fn time<'t>(table: &'t Table, is_time: impl Fn(&Column) -> bool) -> Option<(&'t Column, bool)> {
+pub(super) fn time(table: &Table, is_time: impl Fn(&Column) -> bool) -> Option<(&Column, bool)> {
     let never = [
         "birth",
         "birthday",

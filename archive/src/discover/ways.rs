@@ -41,6 +41,9 @@ pub(super) struct Ways {
     pub(super) others: Vec<Vec<Hop>>,
 }
 
+/// Whether a step from a table is of a kind.
+type Fits<'f> = dyn Fn(&Hop, &Table) -> bool + 'f;
+
 /// Finds the ways of all tables. Declared references come before guessed ones, those to the person's own table before others, those that are never
 /// null before those that may be, and short ones before long ones.
 pub(super) fn find(schema: &Schema, person: usize) -> Ways {
@@ -62,7 +65,7 @@ pub(super) fn find(schema: &Schema, person: usize) -> Ways {
     let certain = |hop: &Hop, table: &Table| hop.declared && !table.any_nullable(&hop.columns);
     let declared = |hop: &Hop, _: &Table| hop.declared;
     let any = |_: &Hop, _: &Table| true;
-    let steps: [&dyn Fn(&Hop, &Table) -> bool; 4] = [&direct, &certain, &declared, &any];
+    let steps: [&Fits<'_>; 4] = [&direct, &certain, &declared, &any];
     loop {
         let found = steps.iter().find_map(|fits| {
             let layer = ways.layer(schema, &keys, &ends, *fits);
@@ -110,13 +113,7 @@ fn hop(from: usize, key: &ForeignKey) -> Hop {
 
 impl Ways {
     /// The tables one step from what is reached, by steps of a kind, with those steps. All of a table's lead to the same other one.
-    fn layer(
-        &self,
-        schema: &Schema,
-        keys: &[Vec<ForeignKey>],
-        ends: &HashSet<usize>,
-        fits: &dyn Fn(&Hop, &Table) -> bool,
-    ) -> Vec<(usize, Vec<Hop>)> {
+    fn layer(&self, schema: &Schema, keys: &[Vec<ForeignKey>], ends: &HashSet<usize>, fits: &Fits<'_>) -> Vec<(usize, Vec<Hop>)> {
         let mut found = Vec::new();
         for (at, table) in schema.tables.iter().enumerate() {
             if self.reached.contains(&at) {

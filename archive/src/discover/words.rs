@@ -47,7 +47,7 @@ pub(super) fn tokens(sql: &str) -> Vec<Token> {
             '/' if letters.peek() == Some(&'*') => {
                 let mut last = ' ';
                 letters.next();
-                while let Some(letter) = letters.next() {
+                for letter in letters.by_ref() {
                     if last == '*' && letter == '/' {
                         break;
                     }

@@ -20,6 +20,7 @@ pub(super) struct Work {
 static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
 
 /// Works at rest, of all archives of the process: as many as can be busy when every core compresses.
+#[expect(clippy::vec_box, reason = "they go from hand to hand, and are too large to be moved")]
 static POOL: Mutex<Vec<Box<Work>>> = Mutex::new(Vec::new());
 
 impl Work {
