@@ -205,7 +205,8 @@ fn told(error: object_store::Error) -> StoreError {
 /// The folder need not be there yet: a store that is away does not keep the server from starting.
 fn folder_store(folder: &Path) -> Result<Arc<dyn ObjectStore>, String> {
     let folder = std::path::absolute(folder).map_err(|error| format!("the folder {}: {error}", folder.display()))?;
-    let prefix = Key::from_absolute_path(&folder).map_err(|_| format!("the folder {} has a name that cannot be used", folder.display()))?;
+    let prefix = Key::from_absolute_path(&folder)
+        .map_err(|_| format!("the folder {} has a name that cannot be used", folder.display()))?;
     Ok(Arc::new(PrefixStore::new(LocalFileSystem::new(), prefix)))
 }
 

@@ -365,6 +365,7 @@ impl FieldContents {
             FieldKind::Timestamp(time) => (Type::Timestamp, Some(time.json.as_text())),
             FieldKind::Date(time) => (Type::Date, Some(time.json.as_text())),
             FieldKind::Json => (Type::Json, None),
+            FieldKind::Any => (Type::Any, None),
         };
         let ruled = field.rule != Rule::Keep;
         Self {

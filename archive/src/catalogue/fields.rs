@@ -96,7 +96,7 @@ fn read_field_kind(field: &Table<'_, '_, '_>) -> Option<FieldKind> {
     if !field.has("type") {
         field.missing(
             "type",
-            "write type = \"string\", \"integer\", \"number\", \"boolean\", \"timestamp\", \"date\" or \"json\"",
+            "write type = \"string\", \"integer\", \"number\", \"boolean\", \"timestamp\", \"date\", \"json\" or \"any\"",
         );
     }
     let kind = field.choice(
@@ -107,6 +107,7 @@ fn read_field_kind(field: &Table<'_, '_, '_>) -> Option<FieldKind> {
             ("number", FieldKind::Number),
             ("boolean", FieldKind::Boolean),
             ("json", FieldKind::Json),
+            ("any", FieldKind::Any),
             ("timestamp", FieldKind::Timestamp(timestamp(from, json.clone(), text.clone()))),
             ("date", FieldKind::Date(date(from, json, text))),
         ],

@@ -514,6 +514,8 @@ pub enum FieldKind {
     Date(TimeField),
     /// Text that holds JSON, written through.
     Json,
+    /// Whatever the database holds, written as it would be undeclared.
+    Any,
 }
 
 /// How a moment is stored and written.

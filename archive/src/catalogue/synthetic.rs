@@ -143,7 +143,7 @@ impl Section {
                 Some(FieldKind::Date(_)) => (moment - moment % 86_400).to_string(),
                 Some(FieldKind::Json) => "'[\"made up\"]'".into(),
                 // The rows of a group come one after another, so each is a group of its own; keys differ.
-                Some(FieldKind::String) | None => literal(&format!("Made-up {name} {number}")),
+                Some(FieldKind::String | FieldKind::Any) | None => literal(&format!("Made-up {name} {number}")),
             };
             let comma = if at == 0 { "" } else { ", " };
             // Writing into a string does not fail.

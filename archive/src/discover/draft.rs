@@ -329,6 +329,15 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
         }
         column
     });
+    // Where fields are declared all are: what a later `select *` would add is then told, and an edition can be published.
+    if !fields.is_empty() {
+        let written = kept.iter().filter(|column| column.name != owner || at == ground.ways.person);
+        for column in written {
+            if !fields.iter().any(|(name, _)| *name == column.name) {
+                fields.push((column.name.clone(), "type = \"any\"".to_owned()));
+            }
+        }
+    }
     let fields = fields.into_iter().map(|(name, field)| format!("{} = {{ {field} }}", toml(&name))).collect();
     Some(Piece {
         category,

@@ -54,6 +54,12 @@ pub enum Cell<'r> {
 /// One of `max_concurrent`, held by the request and by whatever works for it, also when nobody waits for that any more.
 pub(crate) type Permit = Arc<OwnedSemaphorePermit>;
 
+/// Columns by name, with their types.
+pub(crate) type Columns = Vec<(String, Type)>;
+
+/// Readings that all see one and the same state of the data.
+pub(crate) type Together<'a> = Later<'a, Result<Vec<Box<dyn Reading>>, Failure>>;
+
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A database, or whatever else answers a section's query with rows.
@@ -65,7 +71,7 @@ pub(crate) trait Source: Send + Sync {
     fn check<'a>(&'a self, sections: Vec<&'a Section>, examples: &'a [Binds]) -> Later<'a, Vec<Fault>>;
 
     /// The columns of a section's query and their types, as far as the source tells them without running it.
-    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Columns>, Failure>> {
         let _ = section;
         Box::pin(async { Ok(None) })
     }
@@ -76,7 +82,7 @@ pub(crate) trait Source: Send + Sync {
 
     /// Takes as many connections as `width` says, whose readings all see one and the same state of the data until they end. The permit
     /// counts for all of them. The catalogue asks this only of kinds that can (`Engine::reads_together`).
-    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Together<'a> {
         let _ = permit;
         Box::pin(async move { Err(Failure::Query(format!("this kind of source cannot read {width} queries at once"))) })
     }

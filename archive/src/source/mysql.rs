@@ -13,7 +13,7 @@ use sqlx::{
 };
 
 use super::mysql_types::{self, BadCell, Form, Scratch};
-use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
+use super::{Cell, Columns, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
 use crate::catalogue::contents::Type;
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec, TimeFrom};
@@ -102,7 +102,7 @@ impl Source for MysqlSource {
         })
     }
 
-    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Columns>, Failure>> {
         Box::pin(async move {
             let Some(query) = &section.query else { return Ok(None) };
             let mut connection = self.pool.acquire().await.map_err(|error| at_the_door(&error))?;

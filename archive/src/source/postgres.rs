@@ -13,8 +13,7 @@ use sqlx::{
 };
 
 use super::postgres_types::{self, BadCell, Cast, Form};
-use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
-use crate::catalogue::contents::Type;
+use super::{Cell, Columns, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec};
 use crate::write::{Binds, Failure, Flow, Rows};
@@ -91,7 +90,7 @@ impl Source for PostgresSource {
         })
     }
 
-    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Columns>, Failure>> {
         Box::pin(async move {
             let Some(query) = &section.query else { return Ok(None) };
             let mut connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;

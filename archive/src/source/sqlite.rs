@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 
-use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Columns, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
 use crate::catalogue::contents::Type;
 use crate::catalogue::sql::Bind;
 use crate::catalogue::{Fault, Section, Snapshot, SourceSpec};
@@ -115,7 +115,7 @@ impl Source for SqliteSource {
     }
 
     /// Names only: any value may stand in any column, whatever its table says.
-    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Vec<(String, Type)>>, Failure>> {
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Columns>, Failure>> {
         Box::pin(async move {
             let Some(query) = &section.query else { return Ok(None) };
             let (opener, idle, sql) = (self.opener(), self.idle.clone(), query.sql.clone());

@@ -257,7 +257,7 @@ async fn head(bytes: &mut (impl Stream<Item = Result<Bytes, StoreError>> + Unpin
 fn stored(head: &[Bytes], types: &[MediaType]) -> Option<bool> {
     let first: Vec<u8> = head.iter().flat_map(|piece| piece.iter().copied()).take(HEAD).collect();
     let mime = mime(&first)?;
-    types.contains(&media_type(mime)?).then(|| !matches!(mime, "image/bmp" | "image/tiff" | "audio/x-wav" | "audio/x-aiff"))
+    types.contains(&media_type(mime)?).then_some(!matches!(mime, "image/bmp" | "image/tiff" | "audio/x-wav" | "audio/x-aiff"))
 }
 
 /// What a file is, by its first bytes.

@@ -21,7 +21,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(field: Option<&Field>) -> Self {
         match field.map(|field| &field.kind) {
-            None => Self::Plain,
+            None | Some(FieldKind::Any) => Self::Plain,
             Some(FieldKind::String) => Self::String,
             Some(FieldKind::Integer) => Self::Integer,
             Some(FieldKind::Number) => Self::Number,

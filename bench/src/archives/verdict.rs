@@ -12,6 +12,9 @@ struct Ratio {
     of: fn(&Run) -> f64,
 }
 
+/// Whether less is better; the row, what it compares, what must hold, what is aimed at, and what was measured.
+type Row<'r> = (bool, &'r str, &'r str, f64, f64, Option<f64>);
+
 const FAST: Contender = Contender::Portward(1);
 
 fn ratio(all: &[Runs], ratio: &Ratio) -> Option<f64> {
@@ -33,7 +36,7 @@ pub(super) fn table(all: &[Runs], zip_six: f64) -> String {
     let growth = peak(heavy, FAST).zip(peak(typical, FAST)).map(|(heavy, typical)| heavy / typical);
     let size = median(all, heavy, FAST, |run| run.archive).map(|archive| archive * 1e6 / zip_six);
     // Whether less is better, then the row.
-    let rows: [(bool, &str, &str, f64, f64, Option<f64>); 13] = [
+    let rows: [Row<'_>; 13] = [
         (true, "A1", "heavy, SQLite: CPU against Python", 0.30, 0.10, of(heavy, FAST, Contender::Python, Run::cpu)),
         (
             true,
