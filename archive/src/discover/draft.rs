@@ -337,6 +337,7 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
                 fields.push((column.name.clone(), "type = \"any\"".to_owned()));
             }
         }
+        fields.sort_by_key(|(name, _)| kept.iter().position(|column| column.name == *name));
     }
     let fields = fields.into_iter().map(|(name, field)| format!("{} = {{ {field} }}", toml(&name))).collect();
     Some(Piece {
