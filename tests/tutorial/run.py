@@ -104,6 +104,16 @@ def run(check, folder, made):
         # Whatever the engine, the customers and their orders are the same; the file is what they are compared with.
         for archive in ("seven.zip", "portward-demo/archive.zip"):
             compare(check, folder, f"{engine.name}: ", archive)
+        # Who changes the shop afterwards is told by comparing, and who changes the archive by verifying.
+        engine.run(f"update customers set name = 'Somebody Else' where id = {PERSON}")
+        command = [kit.binary(), "archive", "compare", "--catalog", "catalog.toml", "--person", str(PERSON), "--archive", "portward-demo/archive.zip"]
+        changed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+        check.equal(changed.returncode, 1, f"{engine.name}: a changed source is told")
+        altered = bytearray((folder / "portward-demo/archive.zip").read_bytes())
+        altered[len(altered) // 2] ^= 1
+        (folder / "altered.zip").write_bytes(altered)
+        verified = subprocess.run([kit.binary(), "archive", "verify", "altered.zip"], cwd=folder, capture_output=True, text=True, timeout=120)
+        check.equal(verified.returncode, 1, f"{engine.name}: an altered archive is told")
         # What check is for: a table that comes to the database later must not be forgotten.
         engine.run("create table vouchers (id integer primary key, customer_id integer references customers (id))")
         later = subprocess.run([kit.binary(), "catalog", "check", "--json"], cwd=folder, capture_output=True, text=True, timeout=120)
@@ -122,7 +132,9 @@ def compare(check, folder, engine, archive):
     """Every row that is customer 7's by hand-written SQL is in the archive, and no other."""
     with zipfile.ZipFile(folder / archive) as opened:
         names = opened.namelist()
-        check(len(names) == 1 and names[0].endswith("_data.json"), f"{engine}{archive}: its one member", names)
+        documented = names[-2:] == ["manifest.json", "manifest.sig"]
+        check(names[0].endswith("_data.json") and (len(names) == 1 or documented), f"{engine}{archive}: its members", names)
+        check.equal(documented, archive != "seven.zip", f"{engine}{archive}: a manifest only where one is wanted")
         text = opened.read(names[0]).decode()
     document = json.loads(text)
     with sqlite3.connect(f"file:{folder / 'shop.db'}?mode=ro", uri=True) as shop:
