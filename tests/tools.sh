@@ -64,6 +64,7 @@ need_rust() {
   need "C compiler" "command -v cc" build-essential
   need "postgresql" "postgres_bin && command -v psql" postgresql
   need "python3" "command -v python3" python3
+  need_mariadb
 }
 
 # ---- PostgreSQL -----------------------------------------------------------------------------------------------------
@@ -115,6 +116,100 @@ stop_postgres() {
   as_postgres "$(postgres_bin)/pg_ctl" -D "$POSTGRES_DIR/data" -m immediate -s stop >/dev/null 2>&1 || true
   rm -rf "$POSTGRES_DIR"
   POSTGRES_DIR=
+}
+
+# ---- MariaDB --------------------------------------------------------------------------------------------------------
+
+need_mariadb() {
+  need "mariadb" "mariadb_server && command -v mariadb-install-db" mariadb-server
+}
+
+# The server's program; Debian has it where only root's PATH looks.
+mariadb_server() {
+  local found
+  for found in "$(command -v mariadbd)" /usr/sbin/mariadbd /usr/libexec/mariadbd; do
+    if [ -x "$found" ]; then echo "$found"; return; fi
+  done
+  return 1
+}
+
+# MariaDB refuses to run as root too; its package brings a user.
+as_mysql() {
+  if [ "$(id -u)" = 0 ]; then (cd / && runuser -u mysql -- "$@"); else "$@"; fi
+}
+
+MARIADB_DIR=
+MARIADB_PID=
+start_mariadb() {
+  local server port attempt waited
+  server=$(mariadb_server) || fail "no MariaDB server found"
+  MARIADB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/portward-mariadb-XXXXXX")
+  if [ "$(id -u)" = 0 ]; then chown mysql "$MARIADB_DIR"; fi
+  # Nobody's configuration but ours: --no-defaults comes first.
+  as_mysql mariadb-install-db --no-defaults --datadir="$MARIADB_DIR/data" --auth-root-authentication-method=normal \
+    --skip-test-db --skip-name-resolve >"$TOOLS/mariadb-init.log" 2>&1 || { cat "$TOOLS/mariadb-init.log" >&2; fail "mariadb-install-db failed"; }
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    # Throw-away data needs no durability; a row of a hundred megabytes must fit into a packet.
+    as_mysql "$server" --no-defaults --datadir="$MARIADB_DIR/data" --socket="$MARIADB_DIR/socket" --pid-file="$MARIADB_DIR/pid" \
+      --port="$port" --bind-address=127.0.0.1 --skip-name-resolve --skip-log-bin --max-connections=300 --max-allowed-packet=1G \
+      --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 --innodb-fast-shutdown=2 --innodb-buffer-pool-size=64M \
+      --character-set-server=utf8mb4 --log-error="$MARIADB_DIR/log" >/dev/null 2>&1 </dev/null &
+    MARIADB_PID=$!
+    for ((waited = 0; waited < 300; waited++)); do
+      kill -0 "$MARIADB_PID" 2>/dev/null || break
+      if [ -s "$MARIADB_DIR/pid" ] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        export TEST_MYSQL_URL=mysql://root@127.0.0.1:$port/mysql
+        return 0
+      fi
+      sleep 0.2
+    done
+  done
+  tail -n 20 "$MARIADB_DIR/log" >&2
+  fail "MariaDB does not start (attempt $attempt)"
+}
+
+stop_mariadb() {
+  [ -n "$MARIADB_DIR" ] || return 0
+  local pid
+  pid=$(cat "$MARIADB_DIR/pid" 2>/dev/null)
+  if [ -n "$pid" ]; then as_mysql kill -KILL "$pid" 2>/dev/null || true; fi
+  if [ -n "$MARIADB_PID" ]; then wait "$MARIADB_PID" 2>/dev/null || true; fi
+  rm -rf "$MARIADB_DIR"
+  MARIADB_DIR= MARIADB_PID=
+}
+
+# ---- S3 -------------------------------------------------------------------------------------------------------------
+
+# rclone serves a folder as S3, and checks signatures; it comes with the Python packages.
+S3_DIR=
+S3_PID=
+start_s3() {
+  local port attempt waited
+  S3_DIR=$(mktemp -d "${TMPDIR:-/tmp}/portward-s3-XXXXXX")
+  mkdir "$S3_DIR/buckets"
+  for attempt in 1 2 3 4 5; do
+    port=$(free_port)
+    "$TOOLS/python/bin/rclone" serve s3 --config "$S3_DIR/none" --addr "127.0.0.1:$port" --auth-key portward,portward-secret \
+      --dir-cache-time 0 "$S3_DIR/buckets" >"$S3_DIR/log" 2>&1 </dev/null &
+    S3_PID=$!
+    for ((waited = 0; waited < 150; waited++)); do
+      kill -0 "$S3_PID" 2>/dev/null || break
+      if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        export TEST_S3_URL=http://127.0.0.1:$port TEST_S3_FOLDER=$S3_DIR/buckets
+        return 0
+      fi
+      sleep 0.2
+    done
+  done
+  tail -n 20 "$S3_DIR/log" >&2
+  fail "the S3 service does not start (attempt $attempt)"
+}
+
+stop_s3() {
+  if [ -n "$S3_PID" ]; then kill "$S3_PID" 2>/dev/null || true; wait "$S3_PID" 2>/dev/null || true; fi
+  if [ -n "$S3_DIR" ]; then rm -rf "$S3_DIR"; fi
+  S3_DIR= S3_PID=
 }
 
 # ---- Node and Python ------------------------------------------------------------------------------------------------

@@ -1,12 +1,17 @@
-"""The same archive as Portward's, written as one would write it in Python: sqlite3, json and zipfile, streaming.
+"""The same archive as Portward's, written as one would write it in Python: sqlite3 or psycopg, json and zipfile, streaming.
 
 It reads the catalogue that Portward reads, as far as the demo platform's needs it, so that both do the same work; the bench
 compares the two documents byte by byte (by size and CRC-32). It does not check owners, limits or cancellation.
 
-    export.py CATALOGUE DATABASE SUBJECT OUT.zip LEVEL
+    export.py CATALOGUE DATABASE SUBJECT[,SUBJECT...] OUT.zip LEVEL
+    export.py CATALOGUE --plan
+
+DATABASE is a file or a postgres:// address; several persons are written one after another to the same file. The second form prints the
+sections as JSON, for peers that do not read TOML.
 """
 
 import json
+import re
 import sqlite3
 import sys
 import time
@@ -75,7 +80,7 @@ def write_section(section, database, subject, out):
         out(encode(section["value"]) if "value" in section else section.get("empty", "null"))
         return
     since, until = extremes(section)
-    cursor = database.execute(section["query"], {"subject": subject, "since": since, "until": until})
+    cursor = database(section["query"], {"subject": subject, "since": since, "until": until})
     names = [column[0] for column in cursor.description]
     group = section.get("group") or (section.get("key") if isinstance(section.get("key"), str) else None)
     hidden = set(section.get("hidden", [])) | {group}
@@ -122,20 +127,60 @@ def write_tree(tree, database, subject, out):
     out("}")
 
 
+def numbered(query, style):
+    """The binds as another driver wants them; a colon of a type cast or of a text is none."""
+    return re.sub(r"(?<![:\w']):(subject|since|until)\b", style, query)
+
+
+def sqlite(path):
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    database.execute("begin")
+    return lambda query, binds: database.execute(query, binds)
+
+
+def postgres(address):
+    import psycopg
+
+    connection = psycopg.connect(address)
+    connection.execute("set transaction isolation level repeatable read, read only")
+
+    def run(query, binds):
+        # A cursor on the server: one in the client would hold all rows in memory.
+        cursor = connection.cursor(name="section")
+        cursor.itersize = 2000
+        cursor.execute(numbered(query.replace("%", "%%"), r"%(\1)s"), binds)
+        rows = Described(cursor)
+        return rows
+
+    class Described:
+        def __init__(self, cursor):
+            self.cursor, self.description = cursor, cursor.description
+
+        def __iter__(self):
+            with self.cursor:
+                yield from self.cursor
+
+    return run
+
+
 def main():
     catalogue, sections = load(sys.argv[1])
-    database = sqlite3.connect(f"file:{sys.argv[2]}?mode=ro", uri=True)
-    subject, path, level = int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+    if sys.argv[2] == "--plan":
+        plan = [section | {"extremes": extremes(section)} for section in sections]
+        print(json.dumps({"document": catalogue["document"], "sections": plan}))
+        return
+    address, path, level = sys.argv[2], sys.argv[4], int(sys.argv[5])
+    database = postgres(address) if address.startswith("postgres") else sqlite(address)
     tree = {}
     for section in sections:
         place = tree
         for name in section["path"][:-1]:
             place = place.setdefault(name, {})
         place[section["path"][-1]] = section
-    database.execute("begin")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
-        with archive.open(catalogue["document"], "w", force_zip64=True) as member:
-            write_tree(tree, database, subject, lambda text: member.write(text.encode()))
+    for subject in sys.argv[3].split(","):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+            with archive.open(catalogue["document"], "w", force_zip64=True) as member:
+                write_tree(tree, database, int(subject), lambda text: member.write(text.encode()))
 
 
 main()

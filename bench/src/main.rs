@@ -53,7 +53,7 @@ struct How {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Archive building against a Python script.
+    /// Archive building against what one would write oneself.
     Archive,
     /// Memory of the server while it builds one.
     Memory,
@@ -92,6 +92,9 @@ enum Inner {
     /// Builds one archive.
     #[command(hide = true)]
     Export(archives::ExportArgs),
+    /// Does only some of it.
+    #[command(hide = true)]
+    Probe(archives::ProbeArgs),
     /// Serves one fixed answer with bare hyper, and prints the port.
     #[command(hide = true)]
     Bare,
@@ -112,6 +115,7 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.inner {
         Some(Inner::Export(args)) => archives::export(args),
+        Some(Inner::Probe(args)) => archives::probe(args),
         Some(Inner::Bare) => bare::serve(),
         Some(Inner::Load(args)) => load::run(args),
         Some(Inner::Api(how)) => api::pinned(&how),

@@ -71,10 +71,19 @@ impl Process {
 
     /// CPU seconds so far, all threads.
     pub(crate) fn cpu(self) -> anyhow::Result<f64> {
+        self.ticks(2)
+    }
+
+    /// The same, and of its children that have ended.
+    pub(crate) fn cpu_with_ended(self) -> anyhow::Result<f64> {
+        self.ticks(4)
+    }
+
+    fn ticks(self, fields: usize) -> anyhow::Result<f64> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).context("the server's stat in /proc")?;
-        // The second field is the name in brackets and may hold blanks; utime and stime are the 14th and 15th.
+        // The second field is the name in brackets and may hold blanks; utime and stime are the 14th and 15th, those of children follow.
         let (_, rest) = text.rsplit_once(") ").context("a stat line")?;
-        let ticks: Vec<f64> = rest.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        let ticks: Vec<f64> = rest.split(' ').skip(11).take(fields).map(str::parse).collect::<Result<_, _>>()?;
         // USER_HZ is 100 on every architecture that Linux runs on today.
         Ok(ticks.iter().sum::<f64>() / 100.0)
     }

@@ -17,8 +17,10 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "catalogue", run: catalogue },
     Target { name: "archive", run: archive },
+    Target { name: "verify", run: verify },
     Target { name: "upload", run: upload },
     Target { name: "form", run: form },
+    Target { name: "deflate", run: deflate },
 ];
 
 /// The catalogue file, which an operator writes; its query scanner comes with it.
@@ -44,6 +46,15 @@ pub fn archive(bytes: &[u8]) {
     }
 }
 
+/// The same archive, judged by `portward archive verify`: it ends in a verdict, whatever it is, and a good signature of nobody is none.
+pub fn verify(bytes: &[u8]) {
+    use archive::verify::{Verdict, manifest_of, verify};
+    let report = verify(Cursor::new(bytes), &[]).expect("bytes in memory can be read");
+    assert_ne!(report.verdict(), Verdict::Verified, "without a key");
+    assert!(report.findings.iter().all(|finding| !finding.what.is_empty()), "a refusal without a word");
+    let _ = manifest_of(Cursor::new(bytes));
+}
+
 /// A file that somebody hands in, before anything of it is kept. What is taken has a kind that its purpose takes.
 pub fn upload(bytes: &[u8]) {
     use platform::uploads::{Kind, Purpose, clean_name, sniff};
@@ -64,6 +75,39 @@ pub fn form(bytes: &[u8]) {
         Ok(form) => assert!(form.fields().count() > 0),
         Err(error) => assert!(!error.to_string().is_empty(), "a refusal without a word"),
     }
+}
+
+/// What an archive is compressed from: operators' data, of which nothing is known. The first bytes say how it is cut; any inflater gives back
+/// the rest.
+pub fn deflate(bytes: &[u8]) {
+    use archive::deflate::{Level, Packer, Window};
+    let (head, body) = bytes.split_at(bytes.len().min(4));
+    let [one, two, times, level] = std::array::from_fn(|at| usize::from(head.get(at).copied().unwrap_or(0)));
+    let piece = 1 + one * 256 + two;
+    let level = if level % 4 == 3 { Level::Zlib(2 + level as u32 / 32) } else { Level::Fast };
+    // Repetition makes matches of what is made of dice, and pieces of more than a window.
+    let body = body.repeat(1 + times % 64);
+    let (mut window, mut next) = (Window::default(), Window::default());
+    let (mut packer, mut packed) = (Packer::default(), Vec::new());
+    let mut rest = body.as_slice();
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(piece));
+        let unfit = window.fill(now).len();
+        rest = &rest[now.len() - unfit..];
+        let last = later.is_empty() && unfit == 0;
+        packer.pack(&window, level, last).expect("every piece fits");
+        packed.extend_from_slice(packer.packed());
+        if last {
+            break;
+        }
+        next.follow(&window);
+        std::mem::swap(&mut window, &mut next);
+    }
+    let mut back = Vec::new();
+    let mut decoder = flate2::read::DeflateDecoder::new(packed.as_slice());
+    std::io::Read::read_to_end(&mut decoder, &mut back).expect("a whole stream");
+    assert!(back == body, "{} bytes are not what went in", body.len());
+    assert_eq!(decoder.total_in(), packed.len() as u64, "nothing follows the stream");
 }
 
 #[cfg(test)]

@@ -516,3 +516,6 @@ create table catalogue_editions (
   changes text not null,
   sample {bytes}
 );
+
+-- What the pseudonyms of a grant are made with, sealed; made when a catalogue first asks for one.
+alter table grants add column pseudonyms_sealed {bytes};

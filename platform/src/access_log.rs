@@ -40,6 +40,8 @@ words! {
         Cancel = "cancel",
         /// An archive, or a part of one.
         Download = "download",
+        /// An object that an archive links to, or a part of it.
+        Media = "media",
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::db::sql;
-use crate::{Fault, Platform};
+use crate::{Db, Fault, Platform};
 
 /// An edition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +185,27 @@ pub async fn record(platform: &Platform) -> Result<(), Fault> {
         tracing::info!(edition = catalogue.edition, "a new edition of the catalogue is published");
     }
     Ok(())
+}
+
+/// How a catalogue differs from the edition that was published last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The edition that was published last.
+    pub edition: String,
+    /// What is different, in sentences.
+    pub changes: Vec<String>,
+}
+
+/// Compares a catalogue with what was published last. `None` when nothing was.
+pub async fn drift(db: &Db, catalogue: &Catalogue) -> Result<Option<Drift>, Fault> {
+    let mut tx = db.read().await?;
+    let statement = "select edition, since, number, contents, changes, sample is not null as has_sample
+         from catalogue_editions
+         order by number desc
+         limit 1";
+    let Some(last) = sql!(tx, optional Row, statement)? else { return Ok(None) };
+    let before: Contents = serde_json::from_str(&last.contents).unwrap_or_default();
+    Ok(Some(Drift { edition: last.edition, changes: before.changes(&Contents::of(catalogue)) }))
 }
 
 /// All editions, newest first.

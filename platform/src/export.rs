@@ -6,12 +6,14 @@ use std::io::{Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Millis;
 use crate::jobs::{Attempt, Outcome};
 use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
-use crate::{Fault, Platform, db, pause, people};
+use crate::{Fault, Platform, World, apps, db, grants, media, pause, people, signing};
 
 /// How often a running export looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -71,13 +73,17 @@ async fn build(
         categories: request.categories()?,
         format: request.format()?,
         // The call's own time, so that another attempt at the same data gives the same bytes.
-        at: jiff::Timestamp::from_millisecond(request.applied_at.0).unwrap_or_default(),
+        at: moment(request.applied_at),
+        since: request.since_at.map(moment),
+        until: request.until_at.map(moment),
+        identity: identity(platform, request).await?,
         level: platform.settings.requests.level,
+        documents: documents(platform, request).await?,
     };
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
     let cancel = attempt.cancel.child_token();
-    let watch = watch(platform, request.request_id, attempt.number, cancel.clone());
+    let watch = watch(platform, request, attempt.number, Arc::clone(&progress), cancel.clone());
     let write = archive::write::write(
         Arc::clone(&platform.catalogue),
         &platform.sources,
@@ -126,15 +132,98 @@ async fn build(
     }
 }
 
+fn moment(at: Millis) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default()
+}
+
+/// What stands for the person and for others in an archive.
+async fn identity(platform: &Platform, request: &Request) -> Result<archive::write::Identity, Fault> {
+    let mut tx = platform.db.read().await?;
+    let grant = grants::by_id(&mut tx, request.grant_id).await?;
+    drop::<db::Tx>(tx);
+    let mut identity = archive::write::Identity {
+        open_id: grant.map(|grant| grant.open_id),
+        links: media::links(platform, request).await?,
+        ..Default::default()
+    };
+    if platform.catalogue.has_pseudonyms() {
+        let secret = grants::pseudonym_secret(platform, request.grant_id).await?;
+        let mut of_request = Sha256::new_with_prefix(*secret);
+        of_request.update(request.request_id.to_be_bytes());
+        identity.archive_secret = Some(of_request.finalize().into());
+        identity.grant_secret = Some(*secret);
+    }
+    Ok(identity)
+}
+
+/// What the archive says of itself, where that is wanted.
+async fn documents(platform: &Platform, request: &Request) -> Result<Option<archive::write::Documents>, Fault> {
+    // Wanted by the operator for all archives, or (`/v1`) by the request.
+    if !platform.settings.requests.documents && !request.documents {
+        return Ok(None);
+    }
+    let mut tx = platform.db.read().await?;
+    let app = apps::by_id(&mut tx, request.app_id).await?.ok_or_else(|| Fault::Row("a request without its app".into()))?;
+    drop::<db::Tx>(tx);
+    let site = &platform.settings.site;
+    let name = match platform.world {
+        World::Production => site.brand.clone(),
+        World::Sandbox => format!("{} (sandbox, made-up people)", site.brand),
+    };
+    let clock = platform.clock.clone();
+    Ok(Some(archive::write::Documents {
+        request: request.request_id.to_string(),
+        app: archive::manifest::App { name: app.name, client_key: Some(app.client_key) },
+        operator: archive::manifest::Operator { name, keys: Some(format!("{}{}", site.base_url, signing::PUBLISHED_AT)) },
+        refused: Vec::new(),
+        signer: Some(signing::signer(platform).await?),
+        now: Arc::new(move || jiff::Timestamp::from_millisecond(clock.now().0).unwrap_or_default()),
+    }))
+}
+
 /// The watch never ends by itself; it cancels the export, which then ends.
 fn unreachable_watch() -> Result<archive::write::Summary, archive::write::ExportError> {
     Err(archive::write::ExportError::Cancelled)
 }
 
-/// Cancels the export when its request is cancelled, or another attempt has begun.
-async fn watch(platform: &Platform, request_id: i64, attempt: i32, cancel: CancellationToken) {
+/// How far an export is, by the categories that were asked for.
+pub fn told(platform: &Platform, request: &Request, progress: &archive::write::Progress) -> Option<requests::Told> {
+    let by_section = progress.by_section();
+    let catalogue = &platform.catalogue;
+    let share = |name: &String| {
+        let mut share = requests::ToldCategory { name: name.clone(), ..Default::default() };
+        for section in catalogue.sections_of(std::slice::from_ref(name)) {
+            if let Some((rows, bytes)) = by_section.get(&section.path) {
+                share.rows += rows;
+                share.bytes += bytes;
+            }
+        }
+        share
+    };
+    let categories = request.categories().ok()?.iter().map(share).collect();
+    let (rows, bytes) = by_section.values().fold((0, 0), |(rows, bytes), (r, b)| (rows + r, bytes + b));
+    Some(requests::Told { rows, bytes, categories })
+}
+
+/// Tells how far an export is, and cancels it when its request is cancelled or another attempt has begun.
+async fn watch(
+    platform: &Platform,
+    request: &Request,
+    attempt: i32,
+    progress: Arc<archive::write::Progress>,
+    cancel: CancellationToken,
+) {
+    let request_id = request.request_id;
+    let mut last = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        let now = told(platform, request, &progress);
+        if let (Some(told), true) = (&now, now != last) {
+            match requests::tell(platform, request_id, attempt, told).await {
+                Ok(()) => last = now,
+                Err(fault) => tracing::warn!(request_id, %fault, "cannot tell how far an export is"),
+            }
+        }
         match requests::is_wanted(platform, request_id, attempt).await {
             Ok(true) => {}
             Ok(false) => {

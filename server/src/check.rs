@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use archive::catalogue::Catalogue;
-use archive::source::Sources;
+use archive::discover::Level;
 use platform::applications::canned;
 use platform::db::SchemaState;
 use platform::toml_file::BadLines;
@@ -11,7 +11,7 @@ use platform::{Clock, Random, keys, notices, properties, tickets, vault, webhook
 
 use crate::config::Config;
 use crate::out::{self, say};
-use crate::{sandbox, serve, state};
+use crate::{catalog, sandbox, serve, state};
 
 /// Scope strings longer than this do not fit the columns of clients that are widely used (`client-rules.md` 16).
 const SCOPE_WIDTH: usize = 249;
@@ -63,22 +63,23 @@ pub(crate) async fn check(file: &Path) -> anyhow::Result<()> {
             return report.end();
         }
     };
-    for (section, reason) in Sources::unchecked(&catalogue) {
-        let path = section.path.join(" > ");
-        report.note("catalogue", format_args!("section {path}: the owner of its rows is not checked: {reason}"));
-    }
     let folder = config.catalog_file();
-    match Sources::open(&catalogue, folder.parent().unwrap_or(Path::new("."))).await {
-        Ok(sources) => {
-            let found = sources.check(&catalogue).await;
-            if found.is_empty() {
+    match catalog::check::findings(&catalogue, folder.parent().unwrap_or(Path::new("."))).await {
+        Ok((_, found)) => {
+            if found.iter().all(|finding| finding.level != Level::Fault) {
                 report.line("sources", Ok::<_, anyhow::Error>("every section can be read".to_owned()));
             }
-            for fault in found {
-                report.line("sources", Err::<String, _>(anyhow::anyhow!("{fault}")));
+            for finding in found {
+                let at = finding.place.map(|place| format!("{place}: ")).unwrap_or_default();
+                let told = format!("{at}{}; {}", finding.what, finding.cure);
+                match finding.level {
+                    Level::Fault => report.line("sources", Err::<String, _>(told)),
+                    Level::Warning => report.warning("sources", format_args!("{told}")),
+                    Level::Note => report.note("sources", format_args!("{told}")),
+                }
             }
         }
-        Err(fault) => report.line("sources", Err::<String, _>(fault)),
+        Err(fault) => report.line("sources", Err::<String, _>(fault.what)),
     }
     report.end()
 }
@@ -196,6 +197,10 @@ impl Report {
 
     fn note(&mut self, what: &str, words: std::fmt::Arguments<'_>) {
         self.say(format_args!("{what:<15} note    {words}"));
+    }
+
+    fn warning(&mut self, what: &str, words: std::fmt::Arguments<'_>) {
+        self.say(format_args!("{what:<15} warning {words}"));
     }
 
     fn say(&mut self, words: std::fmt::Arguments<'_>) {

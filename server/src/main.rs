@@ -2,6 +2,8 @@
 
 mod admin;
 mod api;
+mod archive;
+mod catalog;
 mod check;
 mod config;
 mod demo;
@@ -44,6 +46,10 @@ enum Command {
     Migrate(ConfigArgs),
     /// Check configuration, catalogue, sources, store and vault
     Check(ConfigArgs),
+    /// Draft a catalogue from a database, check it, and see what a person would get
+    Catalog(catalog::CatalogArgs),
+    /// Verify an archive off line, see what is in it, and compare it with its sources
+    Archive(archive::ArchiveArgs),
     /// Look at and change what the gateway knows
     Admin(admin::AdminArgs),
     /// Read a PDF from standard input within limits; for our own use
@@ -82,14 +88,17 @@ fn main() -> ExitCode {
             Command::Worker(args) => run::worker(&args.config).await,
             Command::Migrate(args) => run::migrate(&args.config).await,
             Command::Check(args) => check::check(&args.config).await,
+            Command::Catalog(args) => return catalog::catalog(args).await,
+            Command::Archive(args) => return Ok(archive::archive(args).await),
             Command::Admin(args) => admin::admin(args).await,
             Command::InspectPdf => Ok(()),
         }
+        .map(|()| ExitCode::SUCCESS)
     });
     // Threads that still read a database or a file must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(fault) => {
             eprintln!("portward: {fault:#}");
             ExitCode::FAILURE

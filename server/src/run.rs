@@ -31,8 +31,12 @@ pub(crate) async fn serve(file: &Path) -> anyhow::Result<()> {
     let house = House::open(doors, config, Arc::clone(&platform), None).await?;
     // A source that is down must not hold up the start; the operator is told all the same.
     tokio::spawn(async move {
-        for fault in platform.sources.check(&platform.catalogue).await {
+        let examined = platform.sources.examine(&platform.catalogue).await;
+        for fault in examined.faults {
             tracing::warn!(%fault, "a section cannot be read as it is");
+        }
+        for warning in examined.warnings {
+            tracing::warn!(%warning, "a section is read and should be looked at");
         }
     });
     if house.has_directory() {

@@ -148,6 +148,7 @@ fn store_url(config: &Config) -> anyhow::Result<String> {
 /// Builds the platform from the configuration, on a store whose schema is as it should be.
 pub(crate) async fn open_platform(config: &Config, db: Db) -> anyhow::Result<Platform> {
     let catalogue = Catalogue::load(&config.catalog_file())?;
+    crate::catalog::publish::warn_of_early(&catalogue, &config.catalog_file());
     open_platform_with(config, db, catalogue).await
 }
 

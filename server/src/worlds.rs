@@ -83,6 +83,9 @@ async fn dispatch(With(worlds): With<Worlds>, request: Request) -> Response {
 /// Whether a call is for the sandbox, and the call as it was. Paths that carry no credentials of an app are decided by their beginning alone.
 async fn choose(request: Request) -> (bool, Request) {
     let path = request.uri().path();
+    if path.starts_with("/v1/") {
+        return (bears_mark(request.headers()), request);
+    }
     let Some(call) = path.strip_prefix("/v2/") else {
         let below = path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         return (below, request);
@@ -166,8 +169,10 @@ mod tests {
             ("Basic act.sb.abc", false),
             ("Bearer", false),
         ] {
-            let call = Request::post("/v2/user/data/add/").header("authorization", value).body(Body::empty()).unwrap();
-            assert_eq!(goes_to_sandbox(call).await, expected, "{value}");
+            for path in ["/v2/user/data/add/", "/v1/requests", "/v1/requests/1/archive"] {
+                let call = Request::post(path).header("authorization", value).body(Body::empty()).unwrap();
+                assert_eq!(goes_to_sandbox(call).await, expected, "{path} {value}");
+            }
         }
     }
 

@@ -27,11 +27,11 @@ const staff = (role) => dev.staff.find((one) => one.role === role);
 const ROLES = {
   nobody: {
     from: ['/', '/login', '/developers', '/developers/login', '/developers/sign-up', '/developers/sign-up/sent', '/developers/forgot', '/developers/verify',
-      '/developers/reset', '/developers/answer', '/developers/confirm', '/developers/terms', '/developers/catalogue', '/developers/review', '/console/login',
+      '/developers/reset', '/developers/answer', '/developers/confirm', '/developers/terms', '/developers/catalogue', '/developers/review', '/docs', '/console/login',
       '/developers/nothing', '/v2/auth/authorize/?client_key=nobody'],
     within: /^\/(developers(\/(catalogue|review|terms|login|sign-up|forgot)|$)|login|$)/,
     faulty: ['/developers/sign-up', '/developers/login', '/developers/forgot', '/console/login', '/login'],
-    least: 15,
+    least: 16,
   },
   person: {
     account: dev.people[0],

@@ -3,23 +3,23 @@
 use toml::de::DeValue;
 
 use super::file::Table;
-use super::{Field, FieldKind, Part, Query, Template, TimeField, TimeFormat, TimeFrom};
+use super::{Field, FieldKind, Format, Origin, Part, Query, Rule, Stable, Template, TimeField, TimeFormat, TimeFrom, Whose};
 
-pub(super) fn read_fields(table: &Table<'_, '_, '_>, query: Option<&Query>) -> Vec<Field> {
-    let Some(fields) = table.table("fields", "[section.fields]") else { return Vec::new() };
+/// The words for how a time is stored.
+pub(super) const TIME_FROM: &[(&str, TimeFrom)] =
+    &[("unix_ms", TimeFrom::Millis), ("unix_s", TimeFrom::Seconds), ("unix_us", TimeFrom::Micros), ("text", TimeFrom::Text)];
+
+pub(super) fn read_fields(table: &Table<'_, '_, '_>, query: Option<&Query>, title: &str) -> Vec<Field> {
+    let Some(fields) = table.table("fields", title) else { return Vec::new() };
     let mut read = Vec::new();
     for (name, span, value) in fields.entries() {
         let DeValue::Table(entries) = value.get_ref() else {
-            fields.file.fault(
-                span.start,
-                format!("`{name}` in [section.fields] is not a table"),
-                "write NAME = { type = \"string\" }",
-            );
+            fields.file.fault(span.start, format!("`{name}` in {title} is not a table"), "write NAME = { type = \"string\" }");
             continue;
         };
         let field = Table::new(fields.file, format!("the field `{name}`"), entries, span.start);
         if let Some(kind) = read_field_kind(&field) {
-            read.push(Field { name: name.to_owned(), kind, label: one_line(&field, "label") });
+            read.push(declared(&field, name, kind));
         }
         if query.is_some_and(|query| query.hidden.iter().any(|column| column == name)) {
             field.file.fault(
@@ -28,24 +28,75 @@ pub(super) fn read_fields(table: &Table<'_, '_, '_>, query: Option<&Query>) -> V
                 "take it out of `hidden` or out of the fields",
             );
         }
-        field.get("label");
-        field.reserved(&["whose", "rule", "stable"]);
+        for key in ["label", "whose", "rule", "stable", "meaning", "origin", "format"] {
+            field.get(key);
+        }
         field.finish();
     }
     read
 }
 
+/// What is said of a field beside its type; what does not go together is refused here.
+fn declared(table: &Table<'_, '_, '_>, name: &str, kind: FieldKind) -> Field {
+    let whose = table.choice("whose", Whose::WORDS);
+    let rule = table.choice("rule", Rule::WORDS);
+    let stable = table.choice("stable", Stable::WORDS);
+    let format = table.choice("format", Format::WORDS);
+    if whose == Some(Whose::Other) && !table.has("rule") {
+        table.fault(
+            "whose",
+            format!("the field `{name}` is somebody else's, and nothing says what becomes of it"),
+            "add rule = \"keep\", \"minimal\", \"pseudonym\" or \"omit\"",
+        );
+    }
+    if rule == Some(Rule::OpenId) && whose != Some(Whose::Own) {
+        table.fault(
+            "rule",
+            format!("the field `{name}` is to become the person's open_id, but is not said to be theirs"),
+            "add whose = \"self\", or choose rule = \"pseudonym\"",
+        );
+    }
+    if stable.is_some() && rule != Some(Rule::Pseudonym) {
+        table.fault("stable", "`stable` is only for rule = \"pseudonym\"", "take it out, or choose that rule");
+    }
+    if matches!(rule, Some(Rule::Pseudonym | Rule::OpenId | Rule::Minimal)) && !matches!(kind, FieldKind::String) {
+        table.fault(
+            "rule",
+            format!("the rule of the field `{name}` writes a text, and its type is another"),
+            "write type = \"string\", or choose rule = \"omit\"",
+        );
+    }
+    if rule == Some(Rule::Minimal) && !matches!(format, Some(Format::Email | Format::Phone | Format::Name)) {
+        table.fault(
+            "rule",
+            "the rule \"minimal\" knows e-mail addresses, telephone numbers and names only",
+            "add format = \"email\", \"phone\" or \"name\", or choose rule = \"pseudonym\" or \"omit\"",
+        );
+    }
+    if format.is_some() && !matches!(kind, FieldKind::String) {
+        table.fault("format", "`format` is only for the type \"string\"", "take it out, or change the type");
+    }
+    Field {
+        name: name.to_owned(),
+        kind,
+        label: one_line(table, "label"),
+        whose,
+        rule: rule.unwrap_or_default(),
+        stable: stable.unwrap_or_default(),
+        meaning: one_line(table, "meaning"),
+        origin: table.choice("origin", Origin::WORDS),
+        format,
+    }
+}
+
 fn read_field_kind(field: &Table<'_, '_, '_>) -> Option<FieldKind> {
-    let from = field.choice(
-        "from",
-        &[("unix_ms", TimeFrom::Millis), ("unix_s", TimeFrom::Seconds), ("unix_us", TimeFrom::Micros), ("text", TimeFrom::Text)],
-    );
+    let from = field.choice("from", TIME_FROM);
     let json = time_format(field, "as");
     let text = time_format(field, "text_as");
     if !field.has("type") {
         field.missing(
             "type",
-            "write type = \"string\", \"integer\", \"number\", \"boolean\", \"timestamp\", \"date\" or \"json\"",
+            "write type = \"string\", \"integer\", \"number\", \"boolean\", \"timestamp\", \"date\", \"json\" or \"any\"",
         );
     }
     let kind = field.choice(
@@ -56,6 +107,7 @@ fn read_field_kind(field: &Table<'_, '_, '_>) -> Option<FieldKind> {
             ("number", FieldKind::Number),
             ("boolean", FieldKind::Boolean),
             ("json", FieldKind::Json),
+            ("any", FieldKind::Any),
             ("timestamp", FieldKind::Timestamp(timestamp(from, json.clone(), text.clone()))),
             ("date", FieldKind::Date(date(from, json, text))),
         ],
@@ -89,7 +141,7 @@ fn date(from: Option<TimeFrom>, json: Option<(String, TimeFormat)>, text: Option
     TimeField { from, text: text.map_or_else(|| json.clone(), |(_, format)| format), json }
 }
 
-fn time_format(field: &Table<'_, '_, '_>, key: &'static str) -> Option<(String, TimeFormat)> {
+pub(super) fn time_format(field: &Table<'_, '_, '_>, key: &'static str) -> Option<(String, TimeFormat)> {
     let text = one_line(field, key)?;
     match TimeFormat::parse(&text) {
         Ok(format) => Some((text, format)),

@@ -38,6 +38,7 @@ impl<'f> File<'f> {
             line: (place.line > 0).then_some(place.line),
             what: what.into(),
             cure: cure.into(),
+            warning: false,
         });
     }
 }
@@ -161,6 +162,17 @@ impl<'t, 'i, 'f> Table<'t, 'i, 'f> {
         }
     }
 
+    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                self.wrong_type(key, value, "true or false, without quotes");
+                None
+            }
+        }
+    }
+
     pub(super) fn texts(&self, key: &'static str) -> Option<Vec<At<String>>> {
         let value = self.get(key)?;
         let DeValue::Array(items) = value.get_ref() else {
@@ -205,11 +217,11 @@ impl<'t, 'i, 'f> Table<'t, 'i, 'f> {
         tables
     }
 
-    /// The tables of `[key.NAME]`, by name, in the order of the file.
-    pub(super) fn named(&self, key: &'static str) -> Vec<(String, Table<'t, 'i, 'f>)> {
+    /// The tables of `[title.NAME]`, by name, in the order of the file.
+    pub(super) fn named(&self, key: &'static str, title: &str) -> Vec<(String, Table<'t, 'i, 'f>)> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let DeValue::Table(names) = value.get_ref() else {
-            self.wrong_type(key, value, &format!("[{key}.NAME]"));
+            self.wrong_type(key, value, &format!("[{title}.NAME]"));
             return Vec::new();
         };
         let mut tables = Vec::new();
@@ -219,10 +231,10 @@ impl<'t, 'i, 'f> Table<'t, 'i, 'f> {
                     let at = name.span().start;
                     tables.push((
                         name.get_ref().to_string(),
-                        Table::new(self.file, format!("[{key}.{}]", name.get_ref()), table, at),
+                        Table::new(self.file, format!("[{title}.{}]", name.get_ref()), table, at),
                     ));
                 }
-                _ => self.wrong_type(key, value, &format!("[{key}.NAME]")),
+                _ => self.wrong_type(key, value, &format!("[{title}.NAME]")),
             }
         }
         tables

@@ -1,9 +1,19 @@
 //! The catalogue: what can be exported. The operator's file, parsed and checked into types that cannot be wrong.
 
+pub mod contents;
+mod declared;
+pub mod dictionary;
+pub mod edition;
+mod excuse;
 mod fields;
 mod file;
+mod file_names;
+mod joined;
+mod media;
+mod more;
 mod parse;
 mod rules;
+pub mod schema;
 pub(crate) mod sql;
 mod synthetic;
 mod time_format;
@@ -14,6 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use declared::{Format, Lookup, Missing, Nest, Origin, Rule, Stable, SubjectKey, Whose};
+pub(crate) use declared::{MAX_KEY_VALUES, TimeUnit, batch_name};
+pub use excuse::{Excuse, PersonTable};
+pub use media::{Absent, Media, MediaType, Placed, StoreSpec};
 pub use time_format::TimeFormat;
 pub(crate) use time_format::{DayCache, Stamp};
 
@@ -36,9 +50,12 @@ pub struct Catalogue {
     pub text_root: String,
     /// What names a person in the operator's databases.
     pub subject: SubjectType,
+    keys: Vec<SubjectKey>,
     sources: Vec<SourceSpec>,
+    stores: Vec<StoreSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
+    excuses: Vec<Excuse>,
 }
 
 impl Catalogue {
@@ -133,8 +150,45 @@ pub struct SourceSpec {
     pub statement_timeout: Duration,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
+    /// Where its people are, if the catalogue says so.
+    pub person: Option<PersonTable>,
+    /// What only sources of kind `http` have.
+    pub http: HttpSpec,
     /// Where it was declared.
     pub place: Place,
+}
+
+/// What a source of kind `http` has beside its address.
+#[derive(Clone, Debug)]
+pub struct HttpSpec {
+    /// The file that holds the bearer token, read for every request.
+    pub token_file: Option<PathBuf>,
+    /// Certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The path that tells whether the service is well.
+    pub health: Option<String>,
+    /// How long an answer may take to begin.
+    pub first_byte_timeout: Duration,
+    /// How long an answer may pause.
+    pub idle_timeout: Duration,
+    /// How many bytes a line may have.
+    pub max_line: usize,
+    /// How many pages one section may have.
+    pub max_pages: usize,
+}
+
+impl Default for HttpSpec {
+    fn default() -> Self {
+        Self {
+            token_file: None,
+            ca_file: None,
+            health: None,
+            first_byte_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(30),
+            max_line: 128 << 20,
+            max_pages: 10_000,
+        }
+    }
 }
 
 /// A catalogue whose source cannot be chosen for it.
@@ -149,13 +203,34 @@ pub enum Engine {
     Sqlite,
     /// A PostgreSQL server.
     Postgres,
+    /// A MySQL or MariaDB server.
+    Mysql,
+    /// A service that streams NDJSON.
+    Http,
 }
 
 impl Engine {
+    /// The word of the catalogue file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+            Self::Http => "http",
+        }
+    }
+
+    /// Whether two queries can be read from it at once and see the same.
+    pub(crate) fn reads_together(self) -> bool {
+        matches!(self, Self::Sqlite | Self::Postgres)
+    }
+
     pub(crate) fn dialect(self) -> sql::Dialect {
         match self {
             Self::Sqlite => sql::Dialect::Sqlite,
             Self::Postgres => sql::Dialect::Postgres,
+            Self::Mysql => sql::Dialect::Mysql,
+            Self::Http => sql::Dialect::Path,
         }
     }
 }
@@ -266,6 +341,12 @@ pub struct Section {
     pub query: Option<Query>,
     /// What is known of the columns, by name.
     pub fields: Vec<Field>,
+    /// What of it lies in an object store.
+    pub media: Option<Media>,
+    /// Rows of other queries that stand within its rows.
+    pub nests: Vec<Nest>,
+    /// What is fetched for its rows by their values.
+    pub lookups: Vec<Lookup>,
     /// One line a row, instead of a block.
     pub text_line: Option<Template>,
     /// The heading of a group.
@@ -274,6 +355,8 @@ pub struct Section {
     pub text_title: Option<String>,
     /// What the file says when there is no data.
     pub text_empty: Option<String>,
+    /// Whether one record may be of several people.
+    pub shared: bool,
     /// Where it was declared.
     pub place: Place,
 }
@@ -291,6 +374,11 @@ impl Section {
 
     /// Whether the column of `time` holds texts, as far as the fields say.
     pub(crate) fn time_is_text(&self) -> bool {
+        if let Some(query) = &self.query
+            && let Some(from) = query.time_from.or_else(|| query.range.as_ref().map(|unit| unit.from))
+        {
+            return from == TimeFrom::Text;
+        }
         let is_text = |field: &Field| match &field.kind {
             FieldKind::Timestamp(time) | FieldKind::Date(time) => time.from == Some(TimeFrom::Text),
             _ => false,
@@ -359,12 +447,22 @@ pub struct Query {
     pub sql: String,
     /// Whose row it is.
     pub owner: Owner,
+    /// The key of the person that the owner's column is compared with, by its name; without one it is the subject.
+    pub owner_is: Option<String>,
     /// The columns that identify a record.
     pub key: Vec<String>,
     /// What `since` and `until` compare with.
     pub time: Option<String>,
+    /// How the compared column stores its times, if the fields do not say so.
+    pub time_from: Option<TimeFrom>,
+    /// How the compared column writes its times, if it holds texts.
+    pub time_as: Option<TimeFormat>,
     /// Columns that are read but never written.
     pub hidden: Vec<String>,
+    /// How the section that these rows are nested in compares its times.
+    pub(crate) range: Option<TimeUnit>,
+    /// Columns of nested rows that only say which row they stand in: written, like the owner's, if they are also fields.
+    pub paired: Vec<String>,
 }
 
 /// How a row tells whose it is.
@@ -385,6 +483,18 @@ pub struct Field {
     pub kind: FieldKind,
     /// The key in a TXT archive.
     pub label: Option<String>,
+    /// Whose data it is.
+    pub whose: Option<Whose>,
+    /// What becomes of it.
+    pub rule: Rule,
+    /// How long a pseudonym stays the same.
+    pub stable: Stable,
+    /// What it means, in the operator's words.
+    pub meaning: Option<String>,
+    /// How the operator came by it.
+    pub origin: Option<Origin>,
+    /// What form its texts have.
+    pub format: Option<Format>,
 }
 
 /// What the values of a column are.
@@ -404,6 +514,8 @@ pub enum FieldKind {
     Date(TimeField),
     /// Text that holds JSON, written through.
     Json,
+    /// Whatever the database holds, written as it would be undeclared.
+    Any,
 }
 
 /// How a moment is stored and written.
@@ -467,6 +579,8 @@ pub struct Fault {
     pub what: String,
     /// What to do.
     pub cure: String,
+    /// Whether everything works as it is, and yet somebody should look at it.
+    pub warning: bool,
 }
 
 impl fmt::Display for Fault {
@@ -488,7 +602,7 @@ pub struct CatalogueError {
 
 impl CatalogueError {
     fn one(file: String, what: String, cure: &str) -> Self {
-        Self { faults: vec![Fault { file, line: None, what, cure: cure.to_owned() }] }
+        Self { faults: vec![Fault { file, line: None, what, cure: cure.to_owned(), warning: false }] }
     }
 }
 

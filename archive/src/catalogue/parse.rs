@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fields::{one_line, read_fields, template};
+use super::excuse::{self, Excuse};
+use super::fields::{TIME_FROM, one_line, read_fields, template, time_format};
 use super::file::{At, File, Table};
+use super::more::{read_key, read_lookups, read_nests};
 use super::{
-    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, Included, Owner, Query, Section, Sensitivity, Shape,
-    Snapshot, SourceSpec, Texts, rules,
+    Address, Catalogue, CatalogueError, Category, Empty, Engine, Fault, HttpSpec, Included, Owner, Query, Section, Sensitivity,
+    Shape, Snapshot, SourceSpec, StoreSpec, SubjectKey, Texts, TimeFrom, media, rules,
 };
 use crate::subject::SubjectType;
 
@@ -23,10 +25,11 @@ pub(super) fn catalogue(name: &str, text: &str, include: &mut dyn FnMut(&str) ->
     let faults = RefCell::new(Vec::new());
     let mut draft = Draft::default();
     draft.main_file(name, text, include, &faults);
-    let catalogue = draft.build(name, &faults);
+    let mut catalogue = draft.build(name, &faults);
     rules::check(&catalogue, &faults);
     let mut faults = faults.into_inner();
     if faults.is_empty() {
+        catalogue.write_out_batches();
         Ok(catalogue)
     } else {
         faults.sort_by(|a, b| (a.file != name, &a.file, a.line).cmp(&(b.file != name, &b.file, b.line)));
@@ -42,9 +45,12 @@ struct Draft {
     document: Option<String>,
     text_root: Option<String>,
     subject: Option<SubjectType>,
+    keys: Vec<SubjectKey>,
     sources: Vec<SourceSpec>,
+    stores: Vec<StoreSpec>,
     categories: Vec<Category>,
     sections: Vec<Section>,
+    excuses: Vec<Excuse>,
 }
 
 impl Draft {
@@ -55,6 +61,7 @@ impl Draft {
                 line: None,
                 what: "there is no [[section]]".to_owned(),
                 cure: "declare at least one section, here or in an included file".to_owned(),
+                warning: false,
             });
         }
         let document = self.document.unwrap_or_else(|| "data.json".to_owned());
@@ -63,9 +70,12 @@ impl Draft {
             text_root: self.text_root.unwrap_or_else(|| document.trim_end_matches(".json").to_owned()),
             document,
             subject: self.subject.unwrap_or(SubjectType::Text),
+            keys: self.keys,
             sources: self.sources,
+            stores: self.stores,
             categories: self.categories,
             sections: self.sections,
+            excuses: self.excuses,
         }
     }
 
@@ -92,7 +102,9 @@ impl Draft {
                     "type",
                     &[("integer", SubjectType::Integer), ("text", SubjectType::Text), ("uuid", SubjectType::Uuid)],
                 );
-                subject.reserved(&["key"]);
+                for (name, key) in subject.named("key", "subject.key") {
+                    self.keys.extend(read_key(name, key));
+                }
                 subject.finish();
             }
             None if !table.has("subject") => {
@@ -132,8 +144,10 @@ impl Draft {
 
     /// What may stand in the main file and in included ones alike.
     fn declarations(&mut self, table: &Table<'_, '_, '_>) {
-        table.reserved(&["store"]);
-        for (name, source) in table.named("source") {
+        for (name, store) in table.named("store", "store") {
+            self.stores.extend(media::read_store(name, store));
+        }
+        for (name, source) in table.named("source", "source") {
             self.sources.extend(read_source(name, source));
         }
         for category in table.tables("category", "[[category]]") {
@@ -141,6 +155,9 @@ impl Draft {
         }
         for section in table.tables("section", "[[section]]") {
             self.sections.extend(read_section(section));
+        }
+        for excuse in table.tables("excuse", "[[excuse]]") {
+            self.excuses.extend(excuse::read_excuse(excuse));
         }
     }
 }
@@ -163,37 +180,26 @@ fn syntax<'i>(file: &File<'_>, text: &'i str) -> Option<Spanned<DeTable<'i>>> {
 
 fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
     if !table.has("kind") {
-        table.missing("kind", "write kind = \"sqlite\" or \"postgres\"");
+        table.missing("kind", "write kind = \"sqlite\", \"postgres\", \"mysql\" or \"http\"");
     }
-    let kind = match table.text("kind").as_ref().map(|at| at.value.as_str()) {
-        Some("sqlite") => Some(Engine::Sqlite),
-        Some("postgres") => Some(Engine::Postgres),
-        Some(kind @ ("mysql" | "http")) => {
-            table.fault(
-                "kind",
-                format!("`kind` of [source.{name}] is \"{kind}\", which is not supported by this version"),
-                "use sqlite or postgres",
-            );
-            None
-        }
-        Some(kind) => {
-            table.fault("kind", format!("`kind` of [source.{name}] is \"{kind}\""), "write one of \"sqlite\", \"postgres\"");
-            None
-        }
-        None => None,
-    };
+    let kind = table.choice(
+        "kind",
+        &[("sqlite", Engine::Sqlite), ("postgres", Engine::Postgres), ("mysql", Engine::Mysql), ("http", Engine::Http)],
+    );
     let address = match (table.word("url"), table.word("url_file")) {
         (Some(url), None) => {
-            let fits = match kind {
-                Some(Engine::Sqlite) => url.value.starts_with("sqlite:"),
-                Some(Engine::Postgres) => url.value.starts_with("postgres://") || url.value.starts_with("postgresql://"),
-                None => true,
+            let begins: &[&str] = match kind {
+                Some(Engine::Sqlite) => &["sqlite:"],
+                Some(Engine::Postgres) => &["postgres://", "postgresql://"],
+                Some(Engine::Mysql) => &["mysql://", "mariadb://"],
+                Some(Engine::Http) => &["https://", "http://"],
+                None => &[""],
             };
-            if !fits {
+            if !begins.iter().any(|begin| url.value.starts_with(begin)) {
                 table.fault(
                     "url",
                     format!("`url` of [source.{name}] does not fit its kind"),
-                    "begin it with sqlite: or postgres://",
+                    format!("begin it with {}", begins.join(" or ")),
                 );
             }
             Some(Address::Url(url.value))
@@ -209,8 +215,15 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         }
         _ => None,
     };
-    let snapshot =
+    let mut snapshot =
         table.choice("snapshot", &[("request", Snapshot::Request), ("section", Snapshot::Section), ("none", Snapshot::None)]);
+    if kind == Some(Engine::Http) {
+        if snapshot.is_some_and(|snapshot| snapshot != Snapshot::None) {
+            table.fault("snapshot", "an HTTP service has no snapshots", "write snapshot = \"none\", or take it out");
+        }
+        snapshot = Some(Snapshot::None);
+    }
+    let http = read_http(&table, kind);
     let spec = SourceSpec {
         kind: kind.unwrap_or(Engine::Sqlite),
         address: address.unwrap_or_else(|| Address::Url(String::new())),
@@ -219,6 +232,8 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
         max_concurrent: table.integer("max_concurrent", 1..=1_000).unwrap_or(4) as usize,
         statement_timeout: duration(&table, "statement_timeout").unwrap_or(Duration::from_secs(60)),
         connect_timeout: duration(&table, "connect_timeout").unwrap_or(Duration::from_secs(10)),
+        person: excuse::read_person(&table),
+        http,
         place: table.place(),
         name,
     };
@@ -226,8 +241,59 @@ fn read_source(name: String, table: Table<'_, '_, '_>) -> Option<SourceSpec> {
     Some(spec)
 }
 
+const HTTP_ONLY: &[&str] = &["token_file", "ca_file", "health", "first_byte_timeout", "idle_timeout", "max_line", "max_pages"];
+
+fn read_http(table: &Table<'_, '_, '_>, kind: Option<Engine>) -> HttpSpec {
+    for key in HTTP_ONLY {
+        if kind.is_some_and(|kind| kind != Engine::Http) && table.has(key) {
+            table.fault(key, format!("`{key}` is only for sources of kind \"http\""), "take it out");
+        }
+    }
+    let health = table.word("health").map(|at| at.value);
+    if health.as_ref().is_some_and(|path| !path.starts_with('/')) {
+        table.fault("health", "`health` is not a path", "write health = \"/health\"");
+    }
+    let usual = HttpSpec::default();
+    HttpSpec {
+        token_file: table.word("token_file").map(|at| PathBuf::from(at.value)),
+        ca_file: table.word("ca_file").map(|at| PathBuf::from(at.value)),
+        health,
+        first_byte_timeout: duration(table, "first_byte_timeout").unwrap_or(usual.first_byte_timeout),
+        idle_timeout: duration(table, "idle_timeout").unwrap_or(usual.idle_timeout),
+        max_line: size(table, "max_line", 1 << 30).map_or(usual.max_line, |bytes| bytes as usize),
+        max_pages: table.integer("max_pages", 1..=1_000_000).map_or(usual.max_pages, |pages| pages as usize),
+    }
+}
+
+/// `"64 KiB"`, `"128 MiB"`.
+pub(super) fn size(table: &Table<'_, '_, '_>, key: &'static str, most: u64) -> Option<u64> {
+    let text = table.text(key)?;
+    let parsed = parse_size(&text.value).filter(|bytes| *bytes <= most);
+    if parsed.is_none() {
+        table.fault(
+            key,
+            format!("`{key}` is \"{}\"", text.value),
+            format!("write a number and KiB, MiB or GiB, at most {} MiB: \"128 MiB\"", most >> 20),
+        );
+    }
+    parsed
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..split].parse().ok().filter(|number| (1..=1 << 20).contains(number))?;
+    let shift = match text[split..].trim() {
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return None,
+    };
+    Some(number << shift)
+}
+
 /// `"60 s"`, `"5 min"`, `"1 h"`, `"500 ms"`.
-fn duration(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Duration> {
+pub(super) fn duration(table: &Table<'_, '_, '_>, key: &'static str) -> Option<Duration> {
     let text = table.text(key)?;
     let parsed = parse_duration(&text.value);
     if parsed.is_none() {
@@ -318,7 +384,7 @@ fn texts(table: &Table<'_, '_, '_>, key: &'static str, example: &str) -> Texts {
     Texts(words)
 }
 
-const RESERVED_IN_SECTION: &[&str] = &["nest", "lookup", "media", "changed", "lag", "deleted"];
+const RESERVED_IN_SECTION: &[&str] = &["changed", "lag", "deleted"];
 
 fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     let path = table.texts("path");
@@ -355,7 +421,24 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     let empty =
         table.choice("empty", &[("null", Empty::Null), ("[]", Empty::List), ("{}", Empty::Object)]).unwrap_or(default_empty);
     let query = if constant {
-        for key in ["source", "query", "owner", "owner_reason", "reason", "key", "time", "hidden", "fields", "text_line"] {
+        for key in [
+            "source",
+            "query",
+            "owner",
+            "owner_is",
+            "owner_reason",
+            "reason",
+            "key",
+            "time",
+            "time_from",
+            "time_as",
+            "hidden",
+            "fields",
+            "text_line",
+            "nest",
+            "lookup",
+            "media",
+        ] {
             // Asked for, so that it is not told a second time as unknown.
             if table.get(key).is_some() {
                 table.fault(key, format!("a constant has no `{key}`"), "take it out, or choose another shape");
@@ -365,23 +448,34 @@ fn read_section(table: Table<'_, '_, '_>) -> Option<Section> {
     } else {
         read_query(&table, &shape)
     };
-    let fields = if constant { Vec::new() } else { read_fields(&table, query.as_ref()) };
+    let fields = if constant { Vec::new() } else { read_fields(&table, query.as_ref(), "[section.fields]") };
+    let media = if constant { None } else { media::read_media(&table) };
+    let nests = if constant { Vec::new() } else { read_nests(&table, &path, query.as_ref()) };
+    let lookups = if constant { Vec::new() } else { read_lookups(&table, &path) };
     let text_line = if constant { None } else { template(&table, "text_line") };
     let text_group = template(&table, "text_group");
-    let section = Section {
+    let mut section = Section {
         categories: categories.unwrap_or_default().into_iter().map(|at| at.value).collect(),
         path,
         text,
         empty,
         query,
         fields,
+        media,
+        nests,
+        lookups,
         text_line,
         text_group,
         text_title: one_line(&table, "text_title"),
         text_empty: one_line(&table, "text_empty"),
+        shared: excuse::read_shared(&table, constant),
         shape,
         place: table.place(),
     };
+    let range = section.time_unit();
+    for query in section.nests.iter_mut().filter_map(|nest| nest.section.query.as_mut()) {
+        query.range = range.clone();
+    }
     table.reserved(RESERVED_IN_SECTION);
     table.finish();
     Some(section)
@@ -484,7 +578,44 @@ fn to_json(value: &Spanned<DeValue<'_>>) -> Result<serde_json::Value, usize> {
 fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
     let source = table.required("source", "name one of the [source.NAME] tables");
     let sql = table.required("query", "write the select that reads one person's rows, with :subject for the person");
+    let (owner, owner_is) = read_owner(table);
+    let grouped = matches!(shape, Shape::Groups(_) | Shape::Map(_));
+    let key_is_text = table.get("key").is_some_and(|value| value.get_ref().is_str());
+    let key = if grouped && key_is_text && !table.has("group") { None } else { table.texts("key") };
+    let time = table.word("time").map(|at| at.value);
+    let (time_from, time_as) = (time_from(table), time_format(table, "time_as").map(|(_, format)| format));
+    if time.is_none() {
+        for key in ["time_from", "time_as"] {
+            if table.has(key) {
+                table.fault(key, format!("`{key}` is given, but no `time`"), "name the column of `time`, or take it out");
+            }
+        }
+    }
+    if time_as.is_some() && time_from.is_some_and(|from| from != TimeFrom::Text) {
+        table.fault("time_as", "`time_as` is only for times that are texts", "take it out, or write time_from = \"text\"");
+    }
+    let hidden = table.texts("hidden").unwrap_or_default();
+    let sql = sql?;
+    rules::query(table, &sql, time.as_deref());
+    Some(Query {
+        source: source.map(|at| at.value).unwrap_or_default(),
+        sql: sql.value,
+        owner,
+        owner_is,
+        key: key.unwrap_or_default().into_iter().map(|at| at.value).collect(),
+        time,
+        time_from,
+        time_as,
+        hidden: hidden.into_iter().map(|at| at.value).collect(),
+        range: None,
+        paired: Vec::new(),
+    })
+}
+
+/// Whose rows these are, and the key that says so where it is not the subject.
+pub(super) fn read_owner(table: &Table<'_, '_, '_>) -> (Owner, Option<String>) {
     let reason = table.word("owner_reason").or_else(|| table.word("reason"));
+    let owner_is = table.word("owner_is");
     let owner = match table.word("owner") {
         Some(owner) if owner.value == "unchecked" => match &reason {
             Some(reason) => Owner::Unchecked(reason.value.clone()),
@@ -518,21 +649,19 @@ fn read_query(table: &Table<'_, '_, '_>, shape: &Shape) -> Option<Query> {
             Owner::Unchecked(String::new())
         }
     };
-    let grouped = matches!(shape, Shape::Groups(_) | Shape::Map(_));
-    let key_is_text = table.get("key").is_some_and(|value| value.get_ref().is_str());
-    let key = if grouped && key_is_text && !table.has("group") { None } else { table.texts("key") };
-    let time = table.word("time").map(|at| at.value);
-    let hidden = table.texts("hidden").unwrap_or_default();
-    let sql = sql?;
-    rules::query(table, &sql, time.as_deref());
-    Some(Query {
-        source: source.map(|at| at.value).unwrap_or_default(),
-        sql: sql.value,
-        owner,
-        key: key.unwrap_or_default().into_iter().map(|at| at.value).collect(),
-        time,
-        hidden: hidden.into_iter().map(|at| at.value).collect(),
-    })
+    if let (Some(_), Owner::Unchecked(_)) = (&owner_is, &owner) {
+        table.fault(
+            "owner_is",
+            "`owner_is` is given, but no column of the owner",
+            "name the owner's column, or take `owner_is` out",
+        );
+    }
+    (owner, owner_is.map(|at| at.value))
+}
+
+/// How the compared column of `time` stores its times.
+pub(super) fn time_from(table: &Table<'_, '_, '_>) -> Option<TimeFrom> {
+    table.choice("time_from", TIME_FROM)
 }
 
 fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<String>) -> bool {
@@ -540,7 +669,14 @@ fn file_name_is_safe(table: &Table<'_, '_, '_>, key: &'static str, name: &At<Str
     if let Some(fault) = fault {
         table.fault(key, format!("\"{}\" cannot be a name in an archive: {fault}", name.value), "choose a plain name");
     }
-    fault.is_none()
+    // A text root that is not named is the document's name without its ending.
+    let taken =
+        [name.value.as_str(), name.value.trim_end_matches(".json")].into_iter().find(|name| crate::manifest::is_reserved(name));
+    if let Some(taken) = taken {
+        let what = format!("\"{taken}\" is what archives that say what they are have beside the data");
+        table.fault(key, what, "choose another name");
+    }
+    fault.is_none() && taken.is_none()
 }
 
 fn text_path_is_safe(table: &Table<'_, '_, '_>, key: &'static str, path: &str) -> bool {
@@ -562,6 +698,16 @@ fn text_path_is_safe(table: &Table<'_, '_, '_>, key: &'static str, path: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64 KiB"), Some(65_536));
+        assert_eq!(parse_size("128MiB"), Some(128 << 20));
+        assert_eq!(parse_size("5 GiB"), Some(5 << 30));
+        for text in ["", "64", "0 MiB", "64 MB", "-1 MiB", "99999999 KiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

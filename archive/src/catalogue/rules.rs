@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::file::{At, Table};
-use super::sql::{Bind, Dialect, scan};
-use super::{Catalogue, Fault, Owner, Part, Place, Section, Shape};
+use super::joined::Asks;
+use super::sql::{Bind, Dialect, Scan, scan};
+use super::{Catalogue, Fault, Owner, Part, Place, Query, Section, Shape};
 
 /// The cheap look at a query; the engine's own is `Sources::check`.
 pub(super) fn query(table: &Table<'_, '_, '_>, sql: &At<String>, time: Option<&str>) {
@@ -27,8 +28,8 @@ pub(super) fn query(table: &Table<'_, '_, '_>, sql: &At<String>, time: Option<&s
     }
 }
 
-struct Rules<'c> {
-    catalogue: &'c Catalogue,
+pub(super) struct Rules<'c> {
+    pub(super) catalogue: &'c Catalogue,
     faults: &'c RefCell<Vec<Fault>>,
 }
 
@@ -36,17 +37,26 @@ pub(super) fn check(catalogue: &Catalogue, faults: &RefCell<Vec<Fault>>) {
     let rules = Rules { catalogue, faults };
     rules.sources();
     rules.categories();
+    rules.keys();
     for section in &catalogue.sections {
         rules.section(section);
     }
     rules.paths();
+    super::excuse::check(catalogue, &mut |place, what, cure| rules.fault(place, what, cure));
+    super::media::check(catalogue, &mut |place, what, cure| rules.fault(place, what, cure));
     rules.text_files();
 }
 
 impl Rules<'_> {
-    fn fault(&self, place: &Place, what: impl Into<String>, cure: impl Into<String>) {
+    pub(super) fn fault(&self, place: &Place, what: impl Into<String>, cure: impl Into<String>) {
         let line = (place.line > 0).then_some(place.line);
-        self.faults.borrow_mut().push(Fault { file: place.file.to_string(), line, what: what.into(), cure: cure.into() });
+        self.faults.borrow_mut().push(Fault {
+            file: place.file.to_string(),
+            line,
+            what: what.into(),
+            cure: cure.into(),
+            warning: false,
+        });
     }
 
     fn sources(&self) {
@@ -107,17 +117,8 @@ impl Rules<'_> {
             }
         }
         let Some(query) = &section.query else { return };
-        let source = self.catalogue.source(&query.source);
-        if source.is_none() && !query.source.is_empty() {
-            self.fault(
-                &section.place,
-                format!("the section reads from a source `{}` that is not declared", query.source),
-                format!("declare [source.{}]", query.source),
-            );
-        }
-        if let Some(source) = source {
-            self.sql(section, &query.sql, source.kind.dialect());
-        }
+        self.source(section, query, Asks::Person);
+        self.joined(section);
         if let Owner::Column(owner) = &query.owner
             && section.group_column() == Some(owner)
         {
@@ -140,8 +141,30 @@ impl Rules<'_> {
         self.catalogue.categories.iter().map(|category| category.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    fn sql(&self, section: &Section, sql: &str, dialect: Dialect) {
+    /// Whether the query's source is there, and the query is one for it.
+    pub(super) fn source(&self, section: &Section, query: &Query, asks: Asks) {
+        let source = self.catalogue.source(&query.source);
+        if source.is_none() && !query.source.is_empty() {
+            self.fault(
+                &section.place,
+                format!("the section reads from a source `{}` that is not declared", query.source),
+                format!("declare [source.{}]", query.source),
+            );
+        }
+        if let Some(source) = source {
+            self.sql(section, &query.sql, source.kind.dialect(), asks);
+        }
+    }
+
+    fn sql(&self, section: &Section, sql: &str, dialect: Dialect, asks: Asks) {
+        if sql.is_empty() {
+            // Told already: the table has none.
+            return;
+        }
         let found = scan(sql, dialect);
+        if dialect == Dialect::Path {
+            return self.path(section, sql, &found, asks);
+        }
         if found.open.is_some() {
             self.fault(&section.place, "the query has a literal, a quoted name or a comment that does not end", "close it");
             return;
@@ -153,6 +176,9 @@ impl Rules<'_> {
         if !["select", "with", "values"].contains(&verb.as_str()) {
             self.fault(&section.place, "the query is not a select", "begin it with select or with; sources are only read");
         }
+        for (what, cure) in &found.refused {
+            self.fault(&section.place, format!("the query has `{}`", &sql[what.clone()]), *cure);
+        }
         for stranger in &found.strangers {
             self.fault(
                 &section.place,
@@ -160,11 +186,44 @@ impl Rules<'_> {
                 "use :subject, :since and :until; write a blank after a colon that is none",
             );
         }
-        if !found.binds.iter().any(|(_, bind)| *bind == Bind::Subject) {
+        self.binds(section, &found, asks);
+    }
+
+    /// The query of an HTTP service: a path below the source's address.
+    fn path(&self, section: &Section, path: &str, found: &Scan, asks: Asks) {
+        let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>^`{|}".contains(&byte));
+        let before = path.split('?').next().unwrap_or_default();
+        let dots = before.split('/').any(|part| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
+        if !plain || !path.starts_with('/') || path.starts_with("//") || dots {
             self.fault(
                 &section.place,
-                "the query has no :subject, so it reads everybody's rows",
-                "compare a column with :subject: where user_id = :subject",
+                "the query of an HTTP source is not a path",
+                "write one like \"/people/:subject/orders?since=:since&until=:until\", percent-encoded",
+            );
+        }
+        for stranger in &found.strangers {
+            self.fault(
+                &section.place,
+                format!("the path has a parameter `{}` that nothing fills", &path[stranger.clone()]),
+                "use :subject, :since and :until; write %3A for a colon that is none",
+            );
+        }
+        for (range, bind) in &found.binds {
+            let alone = path[..range.start].ends_with('=') && !path[range.end..].starts_with(|next| next != '&');
+            if matches!(bind, Bind::Since | Bind::Until) && (range.start < before.len() || !alone) {
+                self.fault(
+                    &section.place,
+                    format!("`{}` is not the value of a parameter", &path[range.clone()]),
+                    "write it as in ?since=:since; a request without a range leaves the parameter out",
+                );
+            }
+        }
+        self.binds(section, found, asks);
+        if section.fields.is_empty() {
+            self.fault(
+                &section.place,
+                "a section of an HTTP source declares no fields",
+                "list what is written in [section.fields]; keys that are not declared are left out",
             );
         }
     }

@@ -7,23 +7,28 @@ use std::ops::Range;
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
+    Mysql,
+    /// No SQL: the path of an HTTP service.
+    Path,
 }
 
 /// What may be bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bind {
     Subject,
     Since,
     Until,
+    /// A further key of the person, or one of a batch, by its name.
+    Key(Box<str>),
 }
 
 impl Bind {
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Self {
         match name {
-            "subject" => Some(Self::Subject),
-            "since" => Some(Self::Since),
-            "until" => Some(Self::Until),
-            _ => None,
+            "subject" => Self::Subject,
+            "since" => Self::Since,
+            "until" => Self::Until,
+            key => Self::Key(key.into()),
         }
     }
 }
@@ -31,9 +36,9 @@ impl Bind {
 /// What a query holds, lexically.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
-    /// The binds we give, where they stand, in order.
+    /// The binds, where they stand, in order. Whether there is such a key is not judged here.
     pub(crate) binds: Vec<(Range<usize>, Bind)>,
-    /// Parameters that we do not give: `:name` with an unknown name, `?`, `$1`, `@name`.
+    /// Parameters that we never give: `?`, `$1`, `@name`.
     pub(crate) strangers: Vec<Range<usize>>,
     /// Where the statement ends: before its semicolon, or at the end of the text.
     pub(crate) end: usize,
@@ -43,13 +48,20 @@ pub(crate) struct Scan {
     pub(crate) verb: Range<usize>,
     /// Where a literal, a quoted name or a comment begins that never ends.
     pub(crate) open: Option<usize>,
+    /// What a read-only transaction would let through, with what to do instead.
+    pub(crate) refused: Vec<(Range<usize>, &'static str)>,
 }
 
 /// Reads the query once.
 pub(crate) fn scan(sql: &str, dialect: Dialect) -> Scan {
+    if dialect == Dialect::Path {
+        return path(sql);
+    }
+    let mysql = dialect == Dialect::Mysql;
     let bytes = sql.as_bytes();
     let mut found = Scan { end: bytes.len(), ..Scan::default() };
     let mut ended = false;
+    let mut last_word = 0..0;
     let mut at = 0;
     while at < bytes.len() {
         let start = at;
@@ -61,20 +73,34 @@ pub(crate) fn scan(sql: &str, dialect: Dialect) -> Scan {
                 at += 1;
                 token = false;
             }
-            b'-' if next == Some(b'-') => {
+            // MySQL wants a blank behind the two: `5--1` is a difference there.
+            b'-' if next == Some(b'-') && (!mysql || bytes.get(at + 2).is_none_or(|b| *b <= b' ')) => {
+                at = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| at + n + 1);
+                token = false;
+            }
+            b'#' if mysql => {
                 at = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| at + n + 1);
                 token = false;
             }
             b'/' if next == Some(b'*') => {
+                if mysql && (bytes.get(at + 2) == Some(&b'!') || bytes.get(at + 2..at + 4) == Some(b"M!")) {
+                    found.refused.push((start..at + 3, "the server would run what this comment holds: write it plainly"));
+                }
                 at = comment_end(bytes, at, dialect).unwrap_or_else(|| {
                     found.open.get_or_insert(start);
                     bytes.len()
                 });
                 token = false;
             }
-            b'\'' => at = quoted(bytes, at, b'\'', false, &mut found.open),
-            b'"' => at = quoted(bytes, at, b'"', false, &mut found.open),
-            b'`' if dialect == Dialect::Sqlite => at = quoted(bytes, at, b'`', false, &mut found.open),
+            b'\'' => at = quoted(bytes, at, b'\'', mysql, &mut found.open),
+            b'"' => at = quoted(bytes, at, b'"', mysql, &mut found.open),
+            b'`' if dialect != Dialect::Postgres => {
+                at = quoted(bytes, at, b'`', false, &mut found.open);
+                // A function's name may be quoted.
+                if mysql && sql.get(start + 1..at - 1).is_some_and(|name| name.eq_ignore_ascii_case("load_file")) {
+                    found.refused.push((start..at, NO_FILES));
+                }
+            }
             b'[' if dialect == Dialect::Sqlite => {
                 at = bytes[at..].iter().position(|b| *b == b']').map_or_else(
                     || {
@@ -95,17 +121,15 @@ pub(crate) fn scan(sql: &str, dialect: Dialect) -> Scan {
                     found.strangers.push(start..at);
                 }
             },
-            b'$' | b'@' | b'?' if dialect == Dialect::Sqlite => {
+            // MySQL's user variables outlive a query, and its connection serves the next person.
+            b'$' | b'@' | b'?' if dialect == Dialect::Sqlite || (mysql && byte != b'$') => {
                 at = word_end(bytes, at + 1);
                 found.strangers.push(start..at);
             }
             b':' if next == Some(b':') => at += 2,
             b':' if next.is_some_and(is_word_start) => {
                 at = word_end(bytes, at + 1);
-                match Bind::from_name(&sql[start + 1..at]) {
-                    Some(bind) => found.binds.push((start..at, bind)),
-                    None => found.strangers.push(start..at),
-                }
+                found.binds.push((start..at, Bind::named(&sql[start + 1..at])));
             }
             b';' => {
                 if !ended {
@@ -123,12 +147,51 @@ pub(crate) fn scan(sql: &str, dialect: Dialect) -> Scan {
                 } else if found.verb.is_empty() {
                     found.verb = start..at;
                 }
+                if mysql {
+                    if let Some(cure) = refused(&sql[last_word.clone()], &sql[start..at]) {
+                        found.refused.push((start..at, cure));
+                    }
+                    last_word = start..at;
+                }
             }
             b if b.is_ascii_digit() => at = word_end(bytes, at),
             _ => at += 1,
         }
         if token && ended && found.second.is_none() {
             found.second = Some(start);
+        }
+    }
+    found
+}
+
+const NO_FILES: &str = "the server's files are none of an archive's business: take it out";
+
+/// Words of MySQL that read or write files, or lock, within a transaction that only reads.
+fn refused(before: &str, word: &str) -> Option<&'static str> {
+    let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+    if ["into", "outfile", "dumpfile", "load_file"].iter().any(|name| is(word, name)) {
+        Some(NO_FILES)
+    } else if (is(before, "for") && (is(word, "update") || is(word, "share"))) || (is(before, "lock") && is(word, "in")) {
+        Some("it would lock the rows: take it out")
+    } else {
+        None
+    }
+}
+
+/// The binds of a path: `/people/:subject/orders?since=:since`.
+fn path(path: &str) -> Scan {
+    let bytes = path.as_bytes();
+    let mut found = Scan { end: bytes.len(), ..Scan::default() };
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        at += 1;
+        if bytes[start] == b':' {
+            at = bytes[at..].iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'_').map_or(bytes.len(), |n| at + n);
+            match &path[start + 1..at] {
+                "" => found.strangers.push(start..at),
+                name => found.binds.push((start..at, Bind::named(name))),
+            }
         }
     }
     found
@@ -249,9 +312,45 @@ mod tests {
     }
 
     #[test]
+    fn mysql_has_rules_of_its_own() {
+        let cases: &[(&str, &[&str])] = &[
+            ("select 'it\\'s :subject', \"a \\\" :subject\", `:since` from t where u = :subject", &[":subject"]),
+            ("select 5--:subject", &[":subject"]),
+            ("select 5 -- :subject\n, # :since\n :until", &[":until"]),
+            ("select /* /* :subject */ :since", &[":since"]),
+        ];
+        for (sql, wanted) in cases {
+            assert_eq!(&names(sql, Dialect::Mysql), wanted, "{sql}");
+        }
+        for sql in [
+            "select a into outfile '/tmp/x' from t",
+            "select a from t INTO DUMPFILE '/tmp/x'",
+            "select load_file('/etc/passwd')",
+            "select `LOAD_FILE` ('/etc/passwd')",
+            "select 1 /*! into outfile '/tmp/x' */",
+            "select 1 /*M!100100 into outfile '/tmp/x' */",
+            "select a from t for update",
+            "select a from t for  /* x */ share",
+            "select a from t lock in share mode",
+        ] {
+            assert!(!scan(sql, Dialect::Mysql).refused.is_empty(), "{sql}");
+        }
+        assert_eq!(scan("select 'into outfile', a as `for`, `update` from t -- for update", Dialect::Mysql).refused, []);
+        assert_eq!(scan("select @a := 1, ?, a$b from t", Dialect::Mysql).strangers.len(), 2);
+        assert_eq!(scan("select 1; select 2", Dialect::Mysql).second, Some(10));
+    }
+
+    #[test]
+    fn paths_have_binds_too() {
+        let path = "/people/:subject/orders?since=:since&until=:until&v=:other";
+        assert_eq!(names(path, Dialect::Path), [":subject", ":since", ":until", ":other"]);
+        assert_eq!(scan("/a:/:subject", Dialect::Path).strangers.len(), 1);
+    }
+
+    #[test]
     fn strangers_and_open_quotes_are_seen() {
-        assert_eq!(scan("select :who, ?1, @x, $y", Dialect::Sqlite).strangers.len(), 4);
-        assert_eq!(scan("select :who, $1, j ? 'k', a @> b", Dialect::Postgres).strangers.len(), 2);
+        assert_eq!(scan("select :who, ?1, @x, $y", Dialect::Sqlite).strangers.len(), 3);
+        assert_eq!(scan("select :who, $1, j ? 'k', a @> b", Dialect::Postgres).strangers.len(), 1);
         assert_eq!(scan("select 'abc", Dialect::Sqlite).open, Some(7));
         assert_eq!(scan("select /* abc", Dialect::Postgres).open, Some(7));
         assert_eq!(scan("select $a$ abc", Dialect::Postgres).open, Some(7));

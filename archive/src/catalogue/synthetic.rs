@@ -6,7 +6,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Address, Catalogue, Engine, FieldKind, Owner, Part, Place, Query, Section, Shape, Snapshot, SourceSpec, TimeFrom};
+use super::{
+    Address, Catalogue, Engine, FieldKind, HttpSpec, Nest, Owner, Part, Place, Query, Rule, Section, Shape, Snapshot, SourceSpec,
+    TimeFrom,
+};
 
 /// The one source of a synthetic catalogue.
 const SOURCE: &str = "made up";
@@ -25,22 +28,29 @@ impl Catalogue {
             address: Address::Url(format!("sqlite:{}", empty_file.display())),
             snapshot: Snapshot::None,
             max_snapshot: Duration::from_secs(60),
-            max_concurrent: 1,
+            max_concurrent: 64,
             statement_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            person: None,
+            http: HttpSpec::default(),
             place,
         };
-        let sections = self.sections.iter().map(Section::synthetic).collect();
-        Catalogue { sources: vec![source], sections, ..self.clone() }
+        let sections = self.sections.iter().map(|section| section.synthetic(None)).collect();
+        Catalogue { sources: vec![source], sections, keys: Vec::new(), stores: Vec::new(), excuses: Vec::new(), ..self.clone() }
     }
 }
 
 impl Section {
-    /// The columns that its rows have in an archive, as far as the catalogue and the text of its query say, in the query's order. Hidden ones are not
-    /// among them.
+    /// The columns that its rows have in an archive, as far as the catalogue and the text of its query say, in the query's order, and the fields that
+    /// hold nested rows. Hidden ones and omitted ones are not among them.
     pub fn columns(&self) -> Vec<String> {
-        let hidden = |name: &String| self.query.as_ref().is_some_and(|query| query.hidden.contains(name));
-        self.known_columns().into_iter().filter(|name| !hidden(name)).collect()
+        let Some(query) = &self.query else { return Vec::new() };
+        let kept_back = |name: &String| match self.field(name) {
+            Some(field) => field.rule == Rule::Omit,
+            None => query.paired.contains(name),
+        };
+        let nests = self.nests.iter().map(|nest| nest.field.clone());
+        self.known_columns().into_iter().filter(|name| !query.hidden.contains(name) && !kept_back(name)).chain(nests).collect()
     }
 
     fn known_columns(&self) -> Vec<String> {
@@ -52,15 +62,33 @@ impl Section {
         });
         let declared = self.fields.iter().map(|field| field.name.clone());
         let group = self.group_column().map(str::to_owned);
+        let looked_up = self.lookups.iter().flat_map(|lookup| lookup.fields.iter().map(|(_, field)| field.clone()));
+        let pairs = self.nests.iter().flat_map(|nest| nest.on.iter().map(|(outer, _)| outer.clone()));
+        let paired = query.paired.iter().cloned();
         let mut seen = BTreeSet::new();
-        let all = outputs(&query.sql).unwrap_or_default().into_iter().chain(declared).chain(named).chain(group);
+        let all = outputs(&query.sql)
+            .unwrap_or_default()
+            .into_iter()
+            .chain(declared)
+            .chain(named)
+            .chain(group)
+            .chain(looked_up)
+            .chain(pairs)
+            .chain(paired);
         all.filter(|name| seen.insert(name.clone())).collect()
     }
 
-    fn synthetic(&self) -> Section {
+    /// With one row for each of `within` rows, if it is nested.
+    fn synthetic(&self, within: Option<usize>) -> Section {
         let mut section = self.clone();
         let Some(query) = &self.query else { return section };
+        // What is looked up is made up like the rest.
+        section.lookups.clear();
         for field in &mut section.fields {
+            // Made-up people need no other names.
+            if field.rule != Rule::Omit {
+                field.rule = Rule::Keep;
+            }
             if let FieldKind::Timestamp(time) | FieldKind::Date(time) = &mut field.kind {
                 time.from = Some(TimeFrom::Seconds);
             }
@@ -69,42 +97,67 @@ impl Section {
         let rows = match self.shape {
             Shape::Object | Shape::Value => 1,
             _ if columns.is_empty() => 0,
-            _ => ROWS,
+            _ => within.unwrap_or(ROWS),
         };
+        section.nests = self.nests.iter().filter_map(|nest| nest.synthetic(rows)).collect();
+        let paired: Vec<&str> = self.nests.iter().flat_map(|nest| &nest.on).map(|(outer, _)| outer.as_str()).collect();
+        let paired: Vec<&str> = paired.into_iter().chain(query.paired.iter().map(String::as_str)).collect();
         let sql = if columns.is_empty() {
             "select 1 as nothing where 1 = 0".to_owned()
         } else {
-            (0..rows).map(|row| self.made_up(&columns, row)).collect::<Vec<_>>().join(" union all ")
+            (0..rows).map(|row| self.made_up(&columns, &paired, row)).collect::<Vec<_>>().join(" union all ")
         };
         let mut hidden: Vec<String> = query.hidden.iter().filter(|name| columns.contains(name)).cloned().collect();
         if columns.is_empty() {
             hidden.push("nothing".into());
         }
         let owner = Owner::Unchecked("made up".into());
-        section.query = Some(Query { source: SOURCE.into(), sql, owner, key: Vec::new(), time: None, hidden });
+        section.query = Some(Query {
+            source: SOURCE.into(),
+            sql,
+            owner,
+            owner_is: None,
+            key: Vec::new(),
+            time: None,
+            time_from: None,
+            time_as: None,
+            hidden,
+            range: None,
+            paired: query.paired.clone(),
+        });
         section
     }
 
     /// One row of made-up values, as a statement.
-    fn made_up(&self, columns: &[String], row: usize) -> String {
+    fn made_up(&self, columns: &[String], paired: &[&str], row: usize) -> String {
         let mut sql = String::from("select ");
         for (at, name) in columns.iter().enumerate() {
             let number = row + 1;
             let moment = MOMENT - i64::try_from(row).unwrap_or(0) * 86_400;
             let value = match self.field(name).map(|field| &field.kind) {
+                // Nested rows find theirs by it.
+                _ if paired.contains(&name.as_str()) => number.to_string(),
                 Some(FieldKind::Integer | FieldKind::Number) => number.to_string(),
                 Some(FieldKind::Boolean) => (number % 2).to_string(),
                 Some(FieldKind::Timestamp(_)) => moment.to_string(),
                 Some(FieldKind::Date(_)) => (moment - moment % 86_400).to_string(),
                 Some(FieldKind::Json) => "'[\"made up\"]'".into(),
                 // The rows of a group come one after another, so each is a group of its own; keys differ.
-                Some(FieldKind::String) | None => literal(&format!("Made-up {name} {number}")),
+                Some(FieldKind::String | FieldKind::Any) | None => literal(&format!("Made-up {name} {number}")),
             };
             let comma = if at == 0 { "" } else { ", " };
             // Writing into a string does not fail.
             let _ = write!(sql, "{comma}{value} as {}", identifier(name));
         }
         sql
+    }
+}
+
+impl Nest {
+    /// None when nothing is known that it would write.
+    fn synthetic(&self, rows: usize) -> Option<Nest> {
+        let writes = |name: &String| !self.on.iter().any(|(_, inner)| inner == name) || self.section.field(name).is_some();
+        self.section.columns().iter().any(writes).then(|| Nest { section: self.section.synthetic(Some(rows)), ..self.clone() })
     }
 }
 
@@ -118,7 +171,7 @@ fn identifier(name: &str) -> String {
 
 /// The names of the columns that a query gives, read off its text: the first list of `select` outside of all parentheses. `None` when the text does not
 /// say them, as with `*`.
-fn outputs(sql: &str) -> Option<Vec<String>> {
+pub(super) fn outputs(sql: &str) -> Option<Vec<String>> {
     let mut items: Vec<Vec<String>> = Vec::new();
     let mut inside = false;
     for token in tokens(sql) {

@@ -3,6 +3,9 @@
 
 use std::str::FromStr;
 
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+
 const DATE_TIME: &str = "%Y-%m-%d %H:%M:%S";
 const DATE: &str = "%Y-%m-%d";
 
@@ -41,7 +44,7 @@ impl Stamp {
         Some(Self::from_timestamp(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
     }
 
-    fn from_timestamp(timestamp: jiff::Timestamp) -> Self {
+    pub(crate) fn from_timestamp(timestamp: jiff::Timestamp) -> Self {
         let (mut seconds, mut nano) = (timestamp.as_second(), timestamp.subsec_nanosecond());
         if nano < 0 {
             seconds -= 1;
@@ -50,9 +53,19 @@ impl Stamp {
         Self { nano: nano as u32, ..Self::from_seconds(seconds) }
     }
 
-    fn timestamp(self) -> Option<jiff::Timestamp> {
+    fn broken_down(self) -> Option<BrokenDownTime> {
         let seconds = self.day.checked_mul(86_400)?.checked_add(i64::from(self.second))?;
-        jiff::Timestamp::new(seconds, self.nano as i32).ok()
+        if let Ok(timestamp) = jiff::Timestamp::new(seconds, self.nano as i32) {
+            return Some(BrokenDownTime::from(&timestamp.to_zoned(TimeZone::UTC)));
+        }
+        // The last day before the year 10000 is beyond jiff's moments, which leave room for every zone, but not beyond its days.
+        let (year, month, day) = civil(self.day);
+        let date = jiff::civil::Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+        let (hour, minute, second) = ((self.second / 3_600) as i8, (self.second / 60 % 60) as i8, (self.second % 60) as i8);
+        let time = jiff::civil::Time::new(hour, minute, second, self.nano as i32).ok()?;
+        let mut broken = BrokenDownTime::from(date.to_datetime(time));
+        broken.set_offset(Some(jiff::tz::Offset::UTC));
+        Some(broken)
     }
 }
 
@@ -150,6 +163,30 @@ impl TimeFormat {
         Self(Inner::Date(String::new()))
     }
 
+    /// The format, as the catalogue would write it.
+    pub fn as_text(&self) -> String {
+        match &self.0 {
+            Inner::DateTime(rest) => format!("{DATE_TIME}{rest}"),
+            Inner::Date(rest) => format!("{DATE}{rest}"),
+            Inner::Custom(format) => format.clone(),
+        }
+    }
+
+    /// Whether a fraction of a second can be put behind what it writes.
+    pub(crate) fn ends_in_seconds(&self) -> bool {
+        match &self.0 {
+            Inner::DateTime(suffix) => suffix.is_empty(),
+            Inner::Date(_) => false,
+            Inner::Custom(format) => format.ends_with("%S") || format.ends_with("%T"),
+        }
+    }
+
+    /// Whether it writes fractions of a second itself.
+    pub(crate) fn has_fraction(&self) -> bool {
+        let fraction = |rest: &str| rest.trim_start_matches(['.', '3', '6', '9']).starts_with(['f', 'N']);
+        matches!(&self.0, Inner::Custom(format) if format.split('%').skip(1).any(fraction))
+    }
+
     /// Whether what it writes needs no escaping.
     pub(crate) fn is_plain(&self) -> bool {
         match &self.0 {
@@ -160,7 +197,7 @@ impl TimeFormat {
         }
     }
 
-    /// Writes a moment. What a custom format cannot hold (years beyond 9999) is written in full, so that nothing is lost.
+    /// Writes a moment. What a custom format cannot hold (years beyond 9999) is written in full to the second.
     pub(crate) fn write(&self, stamp: Stamp, cache: &mut DayCache, out: &mut Vec<u8>) {
         match &self.0 {
             Inner::DateTime(suffix) => {
@@ -174,10 +211,7 @@ impl TimeFormat {
             }
             Inner::Custom(format) => {
                 let start = out.len();
-                let done = stamp.timestamp().is_some_and(|timestamp| {
-                    let zoned = timestamp.to_zoned(jiff::tz::TimeZone::UTC);
-                    jiff::fmt::strtime::BrokenDownTime::from(&zoned).format(format, &mut *out).is_ok()
-                });
+                let done = stamp.broken_down().is_some_and(|time| time.format(format, &mut *out).is_ok());
                 if !done {
                     out.truncate(start);
                     write_date(stamp.day, cache, out);

@@ -1,7 +1,7 @@
 //! JSON of any size, checked byte by byte by its grammar, with the rows of its sections counted on the way. Nothing is kept but
 //! the path to where it is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::Utf8;
@@ -41,7 +41,7 @@ pub enum Shape {
 
 /// Where a document breaks the grammar.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     at: u64,
     what: &'static str,
 }
@@ -85,6 +85,91 @@ enum Number {
     Exponent,
 }
 
+/// How the rows of a section are counted that somebody knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// How many containers stand around a row within the section: 0 for an object, 1 for a list.
+    depth: usize,
+    /// Whether each row is one of a list.
+    listed: bool,
+    /// The keys of a row that hold rows, as they are written.
+    nested: Vec<Vec<u8>>,
+}
+
+impl Known {
+    /// A section of this shape, by the word of a manifest, with these fields of nested rows. None where rows cannot be counted.
+    pub(crate) fn new(shape: &str, nested: &[&str]) -> Option<Self> {
+        let (depth, listed) = match shape {
+            "list" => (1, true),
+            "groups" => (2, true),
+            "map" => (1, false),
+            "object" => (0, false),
+            _ => return None,
+        };
+        let written = |field: &&str| {
+            let mut written = Vec::new();
+            crate::write::json::string(field, &mut written);
+            written
+        };
+        Some(Self { depth, listed, nested: nested.iter().map(written).collect() })
+    }
+}
+
+/// What was counted of a section that somebody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// The keys that lead to it.
+    pub(crate) path: Vec<String>,
+    /// Its rows.
+    pub(crate) rows: u64,
+    /// The rows within them, by field.
+    pub(crate) nested: Vec<u64>,
+}
+
+/// Counts the rows of sections that somebody knows.
+pub(crate) struct Census {
+    known: HashMap<Vec<String>, Known>,
+    done: Vec<Counted>,
+    here: Option<(Known, Counted)>,
+    /// The key at hand within a row, as far as it may be one of those that hold rows.
+    key: Vec<u8>,
+    /// Which of those is open.
+    nest: Option<usize>,
+}
+
+impl Census {
+    /// A value begins, with so many containers open around it within the section.
+    fn value(&mut self, depth: usize, in_list: bool, shape: Shape) {
+        let Some((known, counted)) = &mut self.here else { return };
+        if depth == known.depth && shape != Shape::Null && in_list == known.listed {
+            // An object without a key is none: it stands for no row.
+            counted.rows += u64::from(known.depth > 0);
+        }
+        if depth == known.depth + 1 && !in_list {
+            if known.depth == 0 {
+                counted.rows = 1;
+            }
+            self.nest = known.nested.iter().position(|field| *field == self.key);
+        }
+        if depth == known.depth + 2
+            && in_list
+            && let Some(rows) = self.nest.and_then(|nest| counted.nested.get_mut(nest))
+        {
+            *rows += 1;
+        }
+    }
+
+    /// Keeps a byte of a key that stands right within a row.
+    fn keep(&mut self, byte: u8, begins: bool) {
+        if begins {
+            self.key.clear();
+        }
+        if self.key.len() < MAX_KEY {
+            self.key.push(byte);
+        }
+    }
+}
+
 /// What a section has held so far.
 struct Section {
     /// How many containers are open around it.
@@ -94,7 +179,7 @@ struct Section {
     plain: bool,
 }
 
-pub(super) struct Scanner<'s> {
+pub(crate) struct Scanner<'s> {
     known: Option<&'s HashSet<Vec<String>>>,
     utf8: Utf8,
     state: State,
@@ -106,10 +191,11 @@ pub(super) struct Scanner<'s> {
     key: Vec<u8>,
     section: Option<Section>,
     found: Vec<SectionRows>,
+    census: Option<Census>,
 }
 
 impl<'s> Scanner<'s> {
-    pub(super) fn new(known: Option<&'s HashSet<Vec<String>>>) -> Self {
+    pub(crate) fn new(known: Option<&'s HashSet<Vec<String>>>) -> Self {
         Self {
             known,
             utf8: Utf8::default(),
@@ -120,10 +206,23 @@ impl<'s> Scanner<'s> {
             key: Vec::new(),
             section: None,
             found: Vec::new(),
+            census: None,
         }
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    /// Has the rows of these sections counted by their shapes, also those within rows.
+    pub(crate) fn counting(mut self, known: HashMap<Vec<String>, Known>) -> Self {
+        self.census = Some(Census { known, done: Vec::new(), here: None, key: Vec::new(), nest: None });
+        self
+    }
+
+    /// What was counted.
+    pub(crate) fn counted(mut self) -> Result<Vec<Counted>, Fault> {
+        let done = self.census.as_mut().map(|census| std::mem::take(&mut census.done)).unwrap_or_default();
+        self.finish().map(|_| done)
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if !self.utf8.push(bytes) {
             return self.fault("text that is not UTF-8");
         }
@@ -148,7 +247,7 @@ impl<'s> Scanner<'s> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<Vec<SectionRows>, Fault> {
+    pub(crate) fn finish(mut self) -> Result<Vec<SectionRows>, Fault> {
         if let State::Number(number) = self.state {
             self.end_number(number)?;
         }
@@ -203,6 +302,9 @@ impl<'s> Scanner<'s> {
                 self.key.clear();
                 self.key.push(b'"');
                 self.state = State::Text(true);
+                if let Some((census, true)) = self.in_row() {
+                    census.keep(b'"', true);
+                }
             }
             (State::Colon, b':') => self.state = State::Value,
             (State::CommaOrEnd, b',') => self.state = if self.lists.last() == Some(&true) { State::Value } else { State::Key },
@@ -239,8 +341,18 @@ impl<'s> Scanner<'s> {
                 return self.fault("a key that is too long");
             }
             self.key.push(byte);
+        } else if is_key && let Some((census, true)) = self.in_row() {
+            census.keep(byte, false);
         }
         Ok(())
+    }
+
+    /// The census of the running section, and whether what is at hand stands right within a row.
+    fn in_row(&mut self) -> Option<(&mut Census, bool)> {
+        let inside = self.lists.len() - self.section.as_ref()?.depth;
+        let census = self.census.as_mut()?;
+        let here = census.here.as_ref()?.0.depth + 1 == inside;
+        Some((census, here))
     }
 
     fn end_key(&mut self) -> Result<(), Fault> {
@@ -288,6 +400,9 @@ impl<'s> Scanner<'s> {
         let depth = self.lists.len();
         if let Some(section) = &mut self.section {
             let in_list = self.lists.last() == Some(&true);
+            if let Some(census) = &mut self.census {
+                census.value(depth - section.depth, in_list, shape);
+            }
             match (section.shape, depth - section.depth) {
                 (Shape::List, 1) => section.rows += 1,
                 (Shape::Object, 1) if shape == Shape::Object => section.rows += 1,
@@ -305,6 +420,13 @@ impl<'s> Scanner<'s> {
             if self.found.len() == MAX_SECTIONS {
                 return self.fault("there are too many sections");
             }
+            if let Some(census) = &mut self.census
+                && let Some(known) = census.known.get(&self.path)
+            {
+                let counted = Counted { path: self.path.clone(), rows: 0, nested: vec![0; known.nested.len()] };
+                census.here = Some((known.clone(), counted));
+                census.nest = None;
+            }
             self.section = Some(Section { depth, shape, rows: u64::from(shape == Shape::Value), plain: false });
         }
         Ok(())
@@ -320,6 +442,11 @@ impl<'s> Scanner<'s> {
         if let Some(section) = &self.section
             && section.depth == depth
         {
+            if let Some((_, counted)) = self.census.as_mut().and_then(|census| census.here.take())
+                && let Some(census) = &mut self.census
+            {
+                census.done.push(counted);
+            }
             let rows = if section.plain { 1 } else { section.rows };
             self.found.push(SectionRows { path: self.path.clone(), shape: section.shape, rows });
             self.section = None;
@@ -447,6 +574,35 @@ mod tests {
                     .prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
             ]
         })
+    }
+
+    #[test]
+    fn rows_are_counted_by_their_sections_shapes() {
+        let text = r#"{"A":{"list":[{"x":{"Items":[1]},"Items":[{"Items":[2,3]},{}],"y":[1,2]},{"Items":[]},{}],"none":null,"nil":[],"obj":{"a":[1,2],"Items":[{},{}]},
+            "void":{},"groups":{"a":[{"a":1},{"Items":[{}]}],"b":[{}]},"map":{"k":{"Items":[{"z":1}]},"Items":{"x":[9]}}}}"#;
+        let kinds = [
+            ("list", "list"),
+            ("none", "list"),
+            ("nil", "list"),
+            ("obj", "object"),
+            ("void", "object"),
+            ("groups", "groups"),
+            ("map", "map"),
+        ];
+        let known: HashMap<Vec<String>, Known> = kinds
+            .iter()
+            .map(|(name, shape)| (vec!["A".to_owned(), (*name).to_owned()], Known::new(shape, &["Items"]).unwrap()))
+            .collect();
+        let paths: HashSet<Vec<String>> = known.keys().cloned().collect();
+        for step in [1, 3, 1000] {
+            let mut scanner = Scanner::new(Some(&paths)).counting(known.clone());
+            text.as_bytes().chunks(step).for_each(|piece| scanner.push(piece).unwrap());
+            let counted: Vec<_> =
+                scanner.counted().unwrap().into_iter().map(|one| (one.path[1].clone(), one.rows, one.nested[0])).collect();
+            let wanted =
+                [("list", 3, 2), ("none", 0, 0), ("nil", 0, 0), ("obj", 1, 2), ("void", 0, 0), ("groups", 3, 1), ("map", 2, 1)];
+            assert_eq!(counted, wanted.map(|(name, rows, nested)| (name.to_owned(), rows, nested)));
+        }
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! What is in an archive: its members, and the rows of each section. Members are streamed, so memory is flat; the archive may be
 //! anybody's, so nothing in it is believed.
 
-mod json;
-mod text;
+pub(crate) mod json;
+pub(crate) mod text;
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -188,7 +188,7 @@ enum Reading<'s> {
 }
 
 /// A relative path that stays below where it is unpacked.
-fn is_safe(name: &str) -> bool {
+pub(crate) fn is_safe(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('/')
         && !name.contains(['\\', '\0', ':'])

@@ -3,7 +3,7 @@
 use super::Utf8;
 
 #[derive(Default)]
-pub(super) struct Counter {
+pub(crate) struct Counter {
     utf8: Utf8,
     blocks: u64,
     lines: u64,
@@ -13,7 +13,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), String> {
         if !self.utf8.push(bytes) {
             return Err("is not UTF-8".to_owned());
         }
@@ -36,7 +36,7 @@ impl Counter {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<(u64, u64), String> {
+    pub(crate) fn finish(self) -> Result<(u64, u64), String> {
         if self.utf8.is_whole() { Ok((self.blocks, self.lines)) } else { Err("ends within a character".to_owned()) }
     }
 }

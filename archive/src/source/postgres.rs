@@ -11,14 +11,12 @@ use sqlx::{
     Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, PgConnection, Postgres, Row, SqlSafeStr, Statement,
     ValueRef,
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::postgres_types::{self, BadCell, Cast, Form};
-use super::{Cell, Later, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Columns, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Query, Section, Snapshot, SourceSpec};
-use crate::subject::{Subject, SubjectType};
-use crate::write::{Failure, Flow, Rows};
+use crate::write::{Binds, Failure, Flow, Rows};
 
 pub(super) struct PostgresSource {
     spec: SourceSpec,
@@ -75,7 +73,7 @@ fn session(statement_timeout: Duration) -> String {
 }
 
 impl Source for PostgresSource {
-    fn check<'a>(&'a self, sections: Vec<&'a Section>, subject: SubjectType) -> Later<'a, Vec<Fault>> {
+    fn check<'a>(&'a self, sections: Vec<&'a Section>, examples: &'a [Binds]) -> Later<'a, Vec<Fault>> {
         Box::pin(async move {
             let mut connection = match self.pool.acquire().await {
                 Ok(connection) => connection,
@@ -86,13 +84,22 @@ impl Source for PostgresSource {
             };
             let mut faults = Vec::new();
             for section in sections {
-                faults.extend(check_section(&mut connection, section, subject).await);
+                faults.extend(check_section(&mut connection, section, examples).await);
             }
             faults
         })
     }
 
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Columns>, Failure>> {
+        Box::pin(async move {
+            let Some(query) = &section.query else { return Ok(None) };
+            let mut connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
+            let prepared = prepare(&mut connection, query).await.map_err(|error| failure(&error))?;
+            Ok(Some(prepared.names.into_iter().zip(prepared.forms.iter().map(|form| form.kind())).collect()))
+        })
+    }
+
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
             let mut reading = PostgresReading {
@@ -107,13 +114,54 @@ impl Source for PostgresSource {
             Ok(Box::new(reading) as Box<dyn Reading>)
         })
     }
+
+    /// The first transaction hands its snapshot to the others.
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+        Box::pin(async move {
+            let mut readings: Vec<PostgresReading> = Vec::with_capacity(width);
+            let mut exported: Option<String> = None;
+            for _ in 0..width {
+                let connection = self.pool.acquire().await.map_err(|error| Failure::Down(words(&error)))?;
+                let mut reading = PostgresReading {
+                    connection: Some(connection),
+                    // Until it ends, whatever the source says: rows and what is nested in them must fit.
+                    snapshot: Snapshot::Request,
+                    known: self.known.clone(),
+                    _permit: permit.clone(),
+                };
+                let connection = reading.connection()?;
+                run(connection, "begin isolation level repeatable read read only").await?;
+                match &exported {
+                    None if width == 1 => {}
+                    None => exported = Some(export(connection).await?),
+                    Some(snapshot) => {
+                        let sql = format!("set transaction snapshot '{snapshot}'");
+                        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map_err(|error| failure(&error))?;
+                    }
+                }
+                readings.push(reading);
+            }
+            Ok(readings.into_iter().map(|reading| Box::new(reading) as Box<dyn Reading>).collect())
+        })
+    }
+}
+
+/// The name of a transaction's snapshot, by which another can see the same.
+async fn export(connection: &mut PgConnection) -> Result<String, Failure> {
+    let name: String =
+        sqlx::query_scalar("select pg_export_snapshot()").fetch_one(connection).await.map_err(|error| failure(&error))?;
+    // It is written into a statement.
+    if !name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+        return Err(Failure::Broken("the server named its snapshot strangely".to_owned()));
+    }
+    Ok(name)
 }
 
 struct PostgresReading {
     connection: Option<PoolConnection<Postgres>>,
     snapshot: Snapshot,
     known: Arc<Known>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl Drop for PostgresReading {
@@ -132,7 +180,7 @@ impl PostgresReading {
 }
 
 impl Reading for PostgresReading {
-    fn read<'a>(&'a mut self, section: &'a Section, subject: &'a Arc<Subject>, rows: Rows) -> Later<'a, Result<Rows, Failure>> {
+    fn read<'a>(&'a mut self, section: &'a Section, binds: &'a Arc<Binds>, rows: Rows) -> Later<'a, Result<Rows, Failure>> {
         Box::pin(async move {
             let Some(query) = &section.query else { return Ok(rows) };
             let (known, snapshot) = (self.known.clone(), self.snapshot);
@@ -150,7 +198,7 @@ impl Reading for PostgresReading {
                     prepared
                 }
             };
-            let result = read(connection, &prepared, subject, rows).await;
+            let result = read(connection, &prepared, section, binds, rows).await;
             if matches!(result, Err(Failure::Query(_) | Failure::Broken(_) | Failure::Columns(_))) {
                 // The tables may have changed under the query: ask the server anew next time.
                 known.lock().unwrap_or_else(PoisonError::into_inner).remove(&query.sql);
@@ -164,6 +212,17 @@ impl Reading for PostgresReading {
                 run(connection, "commit").await?;
             }
             Ok(rows)
+        })
+    }
+
+    fn verify(&mut self) -> Later<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let word = watchword();
+            // Sent as it stands and not prepared: an answer to anything else has another form.
+            let asked = sqlx::raw_sql(AssertSqlSafe(format!("select '{word}'")));
+            let said = asked.fetch_optional(self.connection()?).await.map_err(|error| failure(&error))?;
+            let said = said.and_then(|row| row.try_get::<String, _>(0).ok());
+            if said.is_some_and(|said| said == word) { Ok(()) } else { Err(mixed_up()) }
         })
     }
 
@@ -232,10 +291,16 @@ fn wrapped(sql: &str, casts: &[Cast]) -> String {
     format!("select {}\nfrom (\n{sql}\n) as portward ({})", selected.join(", "), columns.join(", "))
 }
 
-async fn read(connection: &mut PgConnection, prepared: &Prepared, subject: &Subject, mut rows: Rows) -> Result<Rows, Failure> {
+async fn read(
+    connection: &mut PgConnection,
+    prepared: &Prepared,
+    section: &Section,
+    binds: &Binds,
+    mut rows: Rows,
+) -> Result<Rows, Failure> {
     let mut arguments = PgArguments::default();
     for (bind, info) in &prepared.binds {
-        let parameter = postgres_types::parameter(*bind, subject, info).map_err(Failure::Query)?;
+        let parameter = postgres_types::parameter(bind, section, binds, info).map_err(Failure::Query)?;
         arguments.add(parameter).map_err(|error| Failure::Query(error.to_string()))?;
     }
     let names: Vec<&str> = prepared.names.iter().map(String::as_str).collect();
@@ -299,7 +364,7 @@ fn repaired(row: &PgRow, forms: &[Form], rows: &mut Rows) -> Result<Flow, Failur
     rows.row(&cells)
 }
 
-async fn check_section(connection: &mut PgConnection, section: &Section, subject: SubjectType) -> Vec<Fault> {
+async fn check_section(connection: &mut PgConnection, section: &Section, examples: &[Binds]) -> Vec<Fault> {
     let Some(query) = &section.query else { return Vec::new() };
     let fault = |what: String| {
         fault_at(&section.place, format!("section \"{}\": {what}", section.name()), "correct the query or the database")
@@ -313,14 +378,15 @@ async fn check_section(connection: &mut PgConnection, section: &Section, subject
     if names.is_empty() {
         faults.push(fault("the query is not a select".to_owned()));
     }
-    let example = match subject {
-        SubjectType::Integer => "1",
-        SubjectType::Text => "a",
-        SubjectType::Uuid => "00000000-0000-0000-0000-000000000000",
-    };
-    if let Some(example) = Subject::parse(subject, example) {
+    for example in examples {
         for (bind, info) in &prepared.binds {
-            faults.extend(postgres_types::parameter(*bind, &example, info).err().map(fault));
+            // The values of a look-up are of any type; and only what has times is asked for a range of them.
+            let of_any = matches!(bind, Bind::Key(_)) && example.value(bind).is_none();
+            if of_any || (example.edge(bind).is_some() && query.time.is_none()) {
+                continue;
+            }
+            let problem = postgres_types::parameter(bind, section, example, info).err().map(fault);
+            faults.extend(problem.filter(|fault| !faults.contains(fault)));
         }
     }
     faults

@@ -6,8 +6,11 @@ use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgTypeKind};
 use sqlx::{Postgres, Type, TypeInfo};
 
 use super::Cell;
+use crate::catalogue::Section;
+use crate::catalogue::contents::Type as Told;
 use crate::catalogue::sql::Bind;
 use crate::subject::Subject;
+use crate::write::{Binds, Edge, Failure, edge, nanos_per_unit, whole_days, whole_units};
 
 /// Object identifiers of the server's own types; they never change.
 mod oid {
@@ -38,6 +41,9 @@ mod oid {
 /// Microseconds and days from 1970, where we count from, to 2000, where the server does.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 const EPOCH_DAYS: i32 = 10_957;
+/// The first moment and the first day that the server knows, in 4714 BC, as it counts.
+const FIRST_MICROS: i64 = -211_813_488_000_000_000;
+const FIRST_DAY: i32 = -2_451_545;
 
 /// How the bytes of a column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,19 @@ pub(super) enum Form {
     Bytea,
     Timestamp,
     Date,
+}
+
+impl Form {
+    /// What is written of it where the catalogue declares nothing.
+    pub(super) fn kind(self) -> Told {
+        match self {
+            Self::Bool => Told::Boolean,
+            Self::Int2 | Self::Int4 | Self::Int8 | Self::Oid => Told::Integer,
+            Self::Float4 | Self::Float8 | Self::Number => Told::Number,
+            Self::Text | Self::Uuid | Self::Bytea | Self::Timestamp | Self::Date => Told::String,
+            Self::Json | Self::Jsonb => Told::Json,
+        }
+    }
 }
 
 /// What the server does for a type without a plain form.
@@ -180,11 +199,19 @@ impl Encode<'_, Postgres> for Parameter {
 }
 
 /// Makes what is bound a parameter of this type, or says why it cannot be one.
-pub(super) fn parameter(bind: Bind, subject: &Subject, info: &PgTypeInfo) -> Result<Parameter, String> {
-    let bytes = match bind {
-        Bind::Subject => subject_bytes(subject, info)?,
-        Bind::Since => extreme(info, false)?,
-        Bind::Until => extreme(info, true)?,
+pub(super) fn parameter(bind: &Bind, section: &Section, binds: &Binds, info: &PgTypeInfo) -> Result<Parameter, String> {
+    let bytes = match (bind, binds.edge(bind)) {
+        (Bind::Since | Bind::Until, Some(at)) => edge_bytes(section, at, info)?,
+        (Bind::Since, None) => extreme(info, false)?,
+        (Bind::Until, None) => extreme(info, true)?,
+        (Bind::Subject | Bind::Key(_), _) => {
+            let name = match bind {
+                Bind::Key(name) => name,
+                _ => "subject",
+            };
+            let value = binds.value(bind).ok_or_else(|| format!("nothing fills :{name}"))?;
+            subject_bytes(name, value, info)?
+        }
     };
     Ok(Parameter { info: info.clone(), bytes })
 }
@@ -194,9 +221,9 @@ fn is_text(info: &PgTypeInfo) -> bool {
     by_oid || info.name().eq_ignore_ascii_case("citext")
 }
 
-fn subject_bytes(subject: &Subject, info: &PgTypeInfo) -> Result<Vec<u8>, String> {
+fn subject_bytes(name: &str, subject: &Subject, info: &PgTypeInfo) -> Result<Vec<u8>, String> {
     let oid = info.oid().map_or(0, |oid| oid.0);
-    let too_small = || format!("the subject is larger than {} can hold: write :subject::bigint", info.name());
+    let too_small = || format!("the value of :{name} is larger than {} can hold: write :{name}::bigint", info.name());
     match (subject.integer(), oid) {
         _ if is_text(info) => return Ok(subject.as_str().into()),
         (Some(number), oid::INT8) => return Ok(number.to_be_bytes().into()),
@@ -215,7 +242,7 @@ fn subject_bytes(subject: &Subject, info: &PgTypeInfo) -> Result<Vec<u8>, String
         _ => {}
     }
     Err(format!(
-        ":subject is compared with {}, which does not fit [subject] type: cast it in the query, as in :subject::bigint",
+        ":{name} is compared with {}, which does not fit its type: cast it in the query, as in :{name}::bigint",
         info.name()
     ))
 }
@@ -238,6 +265,46 @@ fn numeric(number: i64) -> Vec<u8> {
         bytes.extend_from_slice(&group.to_be_bytes());
     }
     bytes
+}
+
+/// An edge of the range, in the type that it is compared with.
+fn edge_bytes(section: &Section, at: jiff::Timestamp, info: &PgTypeInfo) -> Result<Vec<u8>, String> {
+    let oid = info.oid().map_or(0, |oid| oid.0);
+    match oid {
+        // What is before the server's first moment is before everything.
+        oid::TIMESTAMP | oid::TIMESTAMPTZ => {
+            let micros = whole_units(at, 1_000) - EPOCH_MICROS;
+            return Ok(if micros < FIRST_MICROS { i64::MIN } else { micros }.to_be_bytes().into());
+        }
+        oid::DATE => {
+            let days = whole_days(at) - EPOCH_DAYS;
+            return Ok(if days < FIRST_DAY { i32::MIN } else { days }.to_be_bytes().into());
+        }
+        _ => {}
+    }
+    let words = |failure: Failure| match failure {
+        Failure::Query(words) => words,
+        other => other.to_string(),
+    };
+    // Whole units where only whole ones can be stored.
+    let whole =
+        || match section.time_unit().as_ref().and_then(nanos_per_unit) {
+            Some(nanos) => edge(section, at).map_err(words).map(|edge| match edge {
+                Edge::Int(units) => units,
+                Edge::Real(_) | Edge::Text(_) => whole_units(at, nanos),
+            }),
+            None => Err("nothing says what the numbers of the column of `time` count: write time_from = \"unix_ms\" or another"
+                .to_owned()),
+        };
+    match (oid, edge(section, at)) {
+        (oid::INT8, _) => Ok(whole()?.to_be_bytes().into()),
+        (oid::INT4, _) => Ok((whole()?.clamp(i32::MIN.into(), i32::MAX.into()) as i32).to_be_bytes().into()),
+        (oid::NUMERIC, _) => Ok(numeric(whole()?)),
+        (oid::FLOAT8, Ok(Edge::Int(units))) => Ok((units as f64).to_be_bytes().into()),
+        (oid::FLOAT8, Ok(Edge::Real(units))) => Ok(units.to_be_bytes().into()),
+        (_, Err(failure)) => Err(words(failure)),
+        _ => Err(format!(":since and :until are compared with {}: compare a time, a date or a number, or cast it", info.name())),
+    }
 }
 
 /// The least and the greatest value of a type, so that a query without a range keeps its plan.
@@ -299,11 +366,12 @@ mod tests {
     #[test]
     fn a_subject_that_does_not_fit_is_refused() {
         let info = |oid| PgTypeInfo::with_oid(sqlx::postgres::types::Oid(oid));
+        let fits = |value: &Subject, oid| subject_bytes("subject", value, &info(oid));
         let large = Subject::parse(SubjectType::Integer, "5000000000").unwrap();
-        assert!(parameter(Bind::Subject, &large, &info(oid::INT4)).is_err());
-        assert!(parameter(Bind::Subject, &large, &info(oid::UUID)).is_err());
-        assert!(parameter(Bind::Subject, &large, &info(oid::INT8)).is_ok());
+        assert!(fits(&large, oid::INT4).unwrap_err().contains(":subject::bigint"));
+        assert!(fits(&large, oid::UUID).is_err());
+        assert!(fits(&large, oid::INT8).is_ok());
         let text = Subject::parse(SubjectType::Text, "ada").unwrap();
-        assert!(parameter(Bind::Subject, &text, &info(oid::INT8)).is_err());
+        assert!(fits(&text, oid::INT8).is_err());
     }
 }

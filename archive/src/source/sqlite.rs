@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Cell, Later, Reading, Source, column_faults, fault_at, recycle};
+use super::{Cell, Columns, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
+use crate::catalogue::contents::Type;
 use crate::catalogue::sql::Bind;
 use crate::catalogue::{Fault, Section, Snapshot, SourceSpec};
-use crate::subject::{Subject, SubjectType};
-use crate::write::{Failure, Flow, Rows};
+use crate::write::{Binds, Edge, Failure, Flow, Rows, edge};
 
 /// How many of SQLite's steps pass between two looks at the stop flag: some tenths of a millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 10_000;
@@ -91,7 +90,7 @@ fn open(path: &Path, statements: usize, busy: Duration) -> rusqlite::Result<Hand
 }
 
 impl Source for SqliteSource {
-    fn check<'a>(&'a self, sections: Vec<&'a Section>, _: SubjectType) -> Later<'a, Vec<Fault>> {
+    fn check<'a>(&'a self, sections: Vec<&'a Section>, _: &'a [Binds]) -> Later<'a, Vec<Fault>> {
         Box::pin(async move {
             let opener = self.opener();
             let sections: Vec<Section> = sections.into_iter().cloned().collect();
@@ -115,7 +114,26 @@ impl Source for SqliteSource {
         })
     }
 
-    fn begin<'a>(&'a self, permit: OwnedSemaphorePermit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
+    /// Names only: any value may stand in any column, whatever its table says.
+    fn columns<'a>(&'a self, section: &'a Section) -> Later<'a, Result<Option<Columns>, Failure>> {
+        Box::pin(async move {
+            let Some(query) = &section.query else { return Ok(None) };
+            let (opener, idle, sql) = (self.opener(), self.idle.clone(), query.sql.clone());
+            blocking(move || {
+                let handle = opener()?;
+                let names = handle
+                    .connection
+                    .prepare(&sql)
+                    .map_err(|error| failure_of(&error))
+                    .map(|statement| statement.column_names().into_iter().map(|name| (name.to_owned(), Type::Any)).collect());
+                give_back(&idle, handle);
+                names.map(Some)
+            })
+            .await
+        })
+    }
+
+    fn begin<'a>(&'a self, permit: Permit) -> Later<'a, Result<Box<dyn Reading>, Failure>> {
         Box::pin(async move {
             let opener = self.opener();
             let whole = self.spec.snapshot == Snapshot::Request;
@@ -129,15 +147,60 @@ impl Source for SqliteSource {
                 Ok(handle)
             })
             .await?;
-            let reading = SqliteReading { handle: Some(handle), permit: Arc::new(permit), idle: self.idle.clone(), whole };
+            let reading = SqliteReading { handle: Some(handle), permit, idle: self.idle.clone(), whole };
             Ok(Box::new(reading) as Box<dyn Reading>)
+        })
+    }
+
+    /// Each connection has a snapshot of its own, so they are taken until nothing was written in between.
+    fn begin_together<'a>(&'a self, permit: Permit, width: usize) -> Later<'a, Result<Vec<Box<dyn Reading>>, Failure>> {
+        Box::pin(async move {
+            let openers: Vec<_> = (0..width).map(|_| self.opener()).collect();
+            let handles = blocking(move || {
+                let handles = openers.into_iter().map(|opener| opener()).collect::<Result<Vec<_>, _>>()?;
+                begin_alike(&handles)?;
+                Ok(handles)
+            })
+            .await?;
+            let reading = |handle| {
+                let (permit, idle) = (permit.clone(), self.idle.clone());
+                Box::new(SqliteReading { handle: Some(handle), permit, idle, whole: true }) as Box<dyn Reading>
+            };
+            Ok(handles.into_iter().map(reading).collect())
         })
     }
 }
 
+/// How often snapshots are taken anew when something was written meanwhile: each try takes some tens of microseconds.
+const TRIES: usize = 1_000;
+
+/// Begins a snapshot on each connection, all of one state. `data_version` of a connection changes with what others commit: if it is after its
+/// own snapshot what it was before the first one's, nothing was committed in between.
+fn begin_alike(handles: &[Handle]) -> Result<(), Failure> {
+    let version = |handle: &Handle| {
+        handle.connection.query_row("pragma data_version", [], |row| row.get::<_, i64>(0)).map_err(|error| failure_of(&error))
+    };
+    for attempt in 0..TRIES {
+        let before = handles.iter().map(version).collect::<Result<Vec<_>, _>>()?;
+        for handle in handles {
+            let begun = handle.connection.execute_batch("begin; select 1 from sqlite_schema limit 1;");
+            begun.map_err(|error| failure_of(&error))?;
+        }
+        if handles.iter().map(version).collect::<Result<Vec<_>, _>>()? == before {
+            return Ok(());
+        }
+        for handle in handles {
+            handle.connection.execute_batch("rollback").map_err(|error| failure_of(&error))?;
+        }
+        // Whoever writes without a pause is waited for a little longer each time.
+        std::thread::sleep(Duration::from_micros(attempt as u64));
+    }
+    Err(Failure::Broken("it is written to without a pause, so two queries cannot see the same".to_owned()))
+}
+
 struct SqliteReading {
     handle: Option<Handle>,
-    permit: Arc<OwnedSemaphorePermit>,
+    permit: Permit,
     idle: Arc<Mutex<Vec<Handle>>>,
     whole: bool,
 }
@@ -154,15 +217,15 @@ impl Drop for StopOnDrop {
 }
 
 impl Reading for SqliteReading {
-    fn read<'a>(&'a mut self, section: &'a Section, subject: &'a Arc<Subject>, rows: Rows) -> Later<'a, Result<Rows, Failure>> {
+    fn read<'a>(&'a mut self, section: &'a Section, binds: &'a Arc<Binds>, rows: Rows) -> Later<'a, Result<Rows, Failure>> {
         Box::pin(async move {
             let section = section.clone();
             let Some(handle) = self.handle.take() else { return Err(Failure::Query("the connection was given up".to_owned())) };
-            let subject = subject.clone();
+            let binds = binds.clone();
             let permit = self.permit.clone();
             let mut stop = StopOnDrop(Some(handle.stop.clone()));
             let (handle, rows) = blocking(move || {
-                let rows = read(&handle.connection, &section, &subject, rows)?;
+                let rows = read(&handle.connection, &section, &binds, rows)?;
                 drop(permit);
                 Ok((handle, rows))
             })
@@ -195,11 +258,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
     }
 }
 
-fn read(connection: &Connection, section: &Section, subject: &Subject, mut rows: Rows) -> Result<Rows, Failure> {
+fn read(connection: &Connection, section: &Section, binds: &Binds, mut rows: Rows) -> Result<Rows, Failure> {
     let Some(query) = &section.query else { return Ok(rows) };
     let mut statement = connection.prepare_cached(&query.sql).map_err(|error| failure_of(&error))?;
     readable(&statement).map_err(Failure::Query)?;
-    bind(&mut statement, section, subject).map_err(|error| failure_of(&error))?;
+    bind(&mut statement, section, binds)?;
     rows.columns(&statement.column_names())?;
     let count = statement.column_count();
     let mut found = statement.raw_query();
@@ -260,19 +323,30 @@ fn readable(statement: &Statement<'_>) -> Result<(), String> {
 /// SQLite compares by storage class first: numbers, then texts, then blobs. So the least number and a blob enclose every value of
 /// a numeric column. A column of texts turns the number into a text before it compares, and there the empty text is the least;
 /// which of both it is, the fields say by `from = "text"`.
-fn bind(statement: &mut Statement<'_>, section: &Section, subject: &Subject) -> rusqlite::Result<()> {
+fn bind(statement: &mut Statement<'_>, section: &Section, binds: &Binds) -> Result<(), Failure> {
+    let whole = |at, until: bool, statement: &mut Statement<'_>| match until {
+        true => statement.raw_bind_parameter(at, [0xff_u8; 8].as_slice()),
+        false if section.time_is_text() => statement.raw_bind_parameter(at, ""),
+        false => statement.raw_bind_parameter(at, f64::NEG_INFINITY),
+    };
     for at in 1..=statement.parameter_count() {
-        let name = statement.parameter_name(at).unwrap_or_default().to_owned();
-        match Bind::from_name(name.trim_start_matches(':')) {
-            Some(Bind::Subject) => match subject.integer() {
-                Some(number) => statement.raw_bind_parameter(at, number)?,
-                None => statement.raw_bind_parameter(at, subject.as_str())?,
+        let bind = Bind::named(statement.parameter_name(at).unwrap_or_default().trim_start_matches(':'));
+        let bound = match (&bind, binds.value(&bind)) {
+            (Bind::Since | Bind::Until, _) => match binds.edge(&bind) {
+                None => whole(at, bind == Bind::Until, statement),
+                Some(moment) => match edge(section, moment)? {
+                    Edge::Int(number) => statement.raw_bind_parameter(at, number),
+                    Edge::Real(number) => statement.raw_bind_parameter(at, number),
+                    Edge::Text(text) => statement.raw_bind_parameter(at, text),
+                },
             },
-            Some(Bind::Since) if section.time_is_text() => statement.raw_bind_parameter(at, "")?,
-            Some(Bind::Since) => statement.raw_bind_parameter(at, f64::NEG_INFINITY)?,
-            Some(Bind::Until) => statement.raw_bind_parameter(at, [0xff_u8; 8].as_slice())?,
-            None => return Err(rusqlite::Error::InvalidParameterName(name)),
-        }
+            (_, Some(value)) => match value.integer() {
+                Some(number) => statement.raw_bind_parameter(at, number),
+                None => statement.raw_bind_parameter(at, value.as_str()),
+            },
+            (_, None) => return Err(Failure::Query("it has a parameter that nothing fills".to_owned())),
+        };
+        bound.map_err(|error| failure_of(&error))?;
     }
     Ok(())
 }

@@ -13,6 +13,16 @@ pub enum ExportError {
     /// The request names a category that the catalogue does not have (any more).
     #[error("the catalogue has no category \"{0}\"")]
     Category(String),
+    /// A key of the person could not be found.
+    #[error("the key `{key}` of the person cannot be used: {what}")]
+    Key {
+        /// The key's name.
+        key: String,
+        /// What is wrong, without a value.
+        what: &'static str,
+        /// Whether there is none.
+        missing: bool,
+    },
     /// A section could not be read.
     #[error("source `{source_name}`, section \"{section}\": {failure}")]
     Section {
@@ -40,6 +50,8 @@ impl ExportError {
         match self {
             Self::Subject(_) => "subject_invalid",
             Self::Category(_) => "category_unknown",
+            Self::Key { missing: true, .. } => "key_missing",
+            Self::Key { missing: false, .. } => "key_invalid",
             Self::Section { failure, .. } => failure.reason(),
             Self::Cancelled => "cancelled",
             Self::DiskFull => "disk_full",
@@ -50,10 +62,15 @@ impl ExportError {
     /// Whether another attempt may succeed without anybody repairing something.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Subject(_) | Self::Category(_) | Self::Cancelled => false,
+            Self::Subject(_) | Self::Category(_) | Self::Key { .. } | Self::Cancelled => false,
             Self::Section { failure, .. } => matches!(failure, Failure::Down(_) | Failure::Timeout(_) | Failure::Broken(_)),
             Self::DiskFull | Self::Io(_) => true,
         }
+    }
+
+    /// Whether a source could not be reached, or was lost.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self, Self::Section { failure: Failure::Down(_), .. })
     }
 
     pub(super) fn from_io(error: io::Error) -> Self {
@@ -96,6 +113,9 @@ pub enum Failure {
     /// The rows do not make the shape.
     #[error("{0}")]
     Shape(&'static str),
+    /// Nested rows do not come in the order of the rows that they stand in.
+    #[error("{0}")]
+    Order(&'static str),
     /// It was cancelled; the writing side may know why.
     #[error("it was broken off")]
     Stopped,
@@ -111,6 +131,7 @@ impl Failure {
             Self::Columns(_) => "columns_mismatch",
             Self::Value { .. } => "value_invalid",
             Self::Shape(_) => "shape_mismatch",
+            Self::Order(_) => "order_mismatch",
             Self::Stopped => "cancelled",
         }
     }

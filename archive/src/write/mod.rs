@@ -1,39 +1,65 @@
 //! From a catalogue, a person and a list of categories to an archive.
 //!
-//! Two sides work at once: the sources read and render (`rows`, `json`, `text`), one thread deflates and writes (`container`).
-//! Between them goes a short channel of buffers (`out`), so memory is flat whatever the person's size.
+//! Two sides work at once: the sources read and render (`rows`, `json`, `text`), one thread compresses and writes (`container`), others help it
+//! while there are cores for them (`pieces`). Between them goes a short channel of buffers (`out`), so memory is flat whatever the
+//! person's size.
 
-mod container;
+mod binds;
+pub(crate) mod container;
+mod csv;
+pub(crate) mod documents;
 mod error;
+mod format;
+mod intake;
+mod join;
 pub(crate) mod json;
+mod keys;
+mod lookup;
+mod media;
 mod out;
+mod pieces;
 mod plan;
+mod readme;
 mod rows;
-mod text;
+mod rules;
+pub(crate) mod text;
+mod turns;
 pub(crate) mod value;
+pub(crate) mod zip;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::future::Future;
 use std::io::Seek;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use self::container::{ContainerError, Form};
-use self::out::{Message, Out, Spare, UNDER_WAY};
+use self::documents::{Asked, Known, Place};
+use self::join::Reader;
+use self::keys::Keys;
+use self::media::Collected;
+use self::out::{Mark, Message, Out, Spare, UNDER_WAY};
+use self::pieces::Helpers;
 use self::plan::Step;
-use crate::catalogue::{Catalogue, Query, Section, Shape, Snapshot};
-use crate::source::{Opened, Reading, Sources};
+use self::rows::{Render, tables};
+use self::rules::Guise;
+use self::turns::Turns;
+use crate::catalogue::{Catalogue, Section, Shape};
+use crate::source::Sources;
 use crate::subject::Subject;
 
+pub(crate) use self::binds::{Binds, Edge, edge, nanos_per_unit, whole_days, whole_units};
+pub use self::documents::{Documents, Now};
 pub use self::error::{ExportError, Failure};
-pub(crate) use self::rows::{Flow, Rows};
+pub use self::format::{Format, UnknownFormat};
+pub(crate) use self::intake::{Flow, Rows};
+pub(crate) use self::media::folder as media_folder;
+pub use self::media::{Links, MediaSummary, mime};
+pub use self::rules::{Identity, Ruled};
 
 /// What is to be made.
 #[derive(Clone, Debug)]
@@ -42,12 +68,20 @@ pub struct Order {
     pub subject: String,
     /// What is asked for; names and aliases both serve.
     pub categories: Vec<String>,
-    /// JSON or TXT.
-    pub format: DataFormat,
+    /// The form of the archive.
+    pub format: Format,
     /// The time of the members: handed in, so that the same order gives the same bytes.
     pub at: jiff::Timestamp,
-    /// How hard to compress: 0 stores, 1 to 9 deflate. 3 is the measured optimum for such archives.
+    /// The first moment that is asked for, where a section has times.
+    pub since: Option<jiff::Timestamp>,
+    /// The first moment that is not.
+    pub until: Option<jiff::Timestamp>,
+    /// What stands for the person and for others.
+    pub identity: Identity,
+    /// How hard to compress: 0 stores, 1 is our own encoder, the fastest, and 2 to 9 are zlib's levels.
     pub level: u32,
+    /// Whether the archive says what it is: manifest, signature, schemas and words for people stand behind the data.
+    pub documents: Option<Documents>,
 }
 
 /// How far it is. Read it at any time.
@@ -61,6 +95,50 @@ pub struct Progress {
     pub sections_done: AtomicU64,
     /// Sections to do, constants not counted.
     pub sections_total: AtomicU64,
+    sections: Mutex<Sections>,
+}
+
+/// What each section has come to.
+#[derive(Debug, Default)]
+struct Sections {
+    done: Vec<(Vec<String>, u64, u64)>,
+    /// The one being read, and the rows and bytes before it. It stays one when its rows are read again after a lost connection, and what
+    /// was told of them is not told again.
+    running: Option<(Vec<String>, u64, u64)>,
+}
+
+impl Progress {
+    /// Rows and bytes so far of each section that has begun, by its path.
+    pub fn by_section(&self) -> BTreeMap<Vec<String>, (u64, u64)> {
+        let sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: BTreeMap<_, _> = sections.done.iter().map(|(path, rows, bytes)| (path.clone(), (*rows, *bytes))).collect();
+        if let Some((path, rows, bytes)) = &sections.running {
+            let since = |now: &AtomicU64, then: u64| now.load(Ordering::Relaxed).saturating_sub(then);
+            found.insert(path.clone(), (since(&self.rows, *rows), since(&self.bytes, *bytes)));
+        }
+        found
+    }
+
+    fn begin_section(&self, path: &[String], rows: u64, bytes: u64) {
+        let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        sections.running = Some((path.to_vec(), rows, bytes));
+    }
+
+    fn end_section(&self, summary: &SectionSummary) {
+        let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        sections.running = None;
+        sections.done.push((summary.path.clone(), summary.rows, summary.bytes));
+        self.sections_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Begins anew, for another attempt at the same archive.
+    fn reset(&self, total: u64) {
+        self.rows.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        self.sections_done.store(0, Ordering::Relaxed);
+        self.sections_total.store(total, Ordering::Relaxed);
+        *self.sections.lock().unwrap_or_else(PoisonError::into_inner) = Sections::default();
+    }
 }
 
 /// What was made.
@@ -68,10 +146,40 @@ pub struct Progress {
 pub struct Summary {
     /// Each section that was read, in the order of the archive.
     pub sections: Vec<SectionSummary>,
-    /// Members of the ZIP.
-    pub members: u64,
-    /// Bytes before compression, of all members.
+    /// The members of the ZIP, in order.
+    pub files: Vec<FileSummary>,
+    /// What became of media, by section.
+    pub media: BTreeMap<String, MediaSummary>,
+    /// Bytes before compression, of all members but media.
     pub json_bytes: u64,
+}
+
+/// A member of the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSummary {
+    /// Its name.
+    pub name: String,
+    /// Its bytes before compression.
+    pub bytes: u64,
+    /// Its bytes in the archive.
+    pub packed: u64,
+    /// The CRC-32 of what it holds.
+    pub crc: u32,
+    /// What is known of its bytes, where documents are wanted.
+    pub digests: Option<Digests>,
+}
+
+/// What is known of a member's bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// The SHA-256 of what it holds, in hexadecimal.
+    pub sha256: String,
+    /// The same of its bytes in the archive.
+    pub packed_sha256: String,
+    /// Of texts, their blocks.
+    pub blocks: Option<u64>,
+    /// Of texts, their lines.
+    pub lines: Option<u64>,
 }
 
 /// What was made of a section.
@@ -85,6 +193,14 @@ pub struct SectionSummary {
     pub bytes: u64,
     /// Texts in it that were not UTF-8, and had U+FFFD put in their broken places.
     pub repaired: u64,
+    /// The rows within its rows, by the field that holds them.
+    pub nested: Vec<(String, u64)>,
+    /// The fields that were not written as they are.
+    pub ruled: Vec<Ruled>,
+    /// The values that look-ups did not find, by the column that is looked up.
+    pub missing: Vec<(String, u64)>,
+    /// Whether a range was asked for and the section has no times, so that it is whole.
+    pub whole: bool,
 }
 
 /// Makes an archive in `file`, which must be empty and able to seek. On an error the file holds nothing of use. When the returned
@@ -119,41 +235,79 @@ pub async fn write_with(
     }
     let mut export = Export {
         steps: plan::steps(&catalogue, &order.categories, order.format),
-        subject: Arc::new(subject),
-        as_text: order.format == DataFormat::Text,
+        binds: Binds::new(subject.clone(), order.since, order.until),
+        subject,
+        asked: order.documents.map(|documents| Asked {
+            documents,
+            categories: order.categories.clone(),
+            format: order.format.as_str(),
+            at: order.at,
+            since: order.since,
+            until: order.until,
+            open_id: order.identity.open_id.clone(),
+        }),
+        identity: order.identity,
+        keys: Keys::default(),
+        format: order.format,
+        media_folder: media::folder(&catalogue, order.format),
+        // The compatible archive has one member.
+        media_as_links: order.format == Format::Json,
         catalogue,
         sources,
         progress,
         cancel,
+        snapshot_lost: AtomicBool::new(false),
     };
-    let mut form = Form { at: order.at, level: order.level, large: false, small };
-    match export.attempt(&file, form).await? {
-        Some(summary) => return Ok(summary),
-        None => tracing::info!("a member has more than 4 GiB: the archive is written anew with ZIP64 headers"),
-    }
-    form.large = true;
-    file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
-    export.progress.rows.store(0, Ordering::Relaxed);
-    export.progress.bytes.store(0, Ordering::Relaxed);
-    match export.attempt(&file, form).await? {
-        Some(summary) => Ok(summary),
-        None => Err(ExportError::Io(std::io::Error::other("a member is too large for ZIP64"))),
+    let digests = export.asked.is_some();
+    let form = Form { at: order.at, level: order.level, small, digests, helpers: Helpers::of_process() };
+    let mut again = PAUSES[..ANEW].iter();
+    loop {
+        let error = match export.make(&file, form).await {
+            Ok(summary) => return Ok(summary),
+            Err(error) => error,
+        };
+        match again.next() {
+            Some(pause) if export.snapshot_lost.swap(false, Ordering::Relaxed) => {
+                tracing::warn!(%error, "a snapshot was lost with its connection: the archive is begun anew");
+                export.pause(*pause).await?;
+            }
+            _ => return Err(error),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(ExportError::from_io)?;
     }
 }
+
+/// How long to wait before a section is read again whose connection was lost.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// How often a whole archive is begun anew for that, as the snapshot is lost with the connection.
+const ANEW: usize = 2;
+
+/// What was rendered: the sections, the media of each, and bytes before compression without media.
+type Rendered = (Vec<SectionSummary>, BTreeMap<String, MediaSummary>, u64);
 
 struct Export<'s> {
     catalogue: Arc<Catalogue>,
     sources: &'s Sources,
     steps: Vec<Step>,
-    subject: Arc<Subject>,
-    as_text: bool,
+    subject: Subject,
+    /// The person and the range.
+    binds: Binds,
+    keys: Keys,
+    identity: Identity,
+    /// What documents tell of the order, where they are wanted.
+    asked: Option<Asked>,
+    format: Format,
+    /// Where media lie in the archive, and whether they are links instead.
+    media_folder: String,
+    media_as_links: bool,
     progress: Arc<Progress>,
     cancel: CancellationToken,
+    /// Whether the last attempt ended because a connection was lost that held a snapshot.
+    snapshot_lost: AtomicBool,
 }
 
 impl Export<'_> {
-    /// Writes the archive; none if a member needs large headers.
-    async fn attempt(&mut self, file: &File, form: Form) -> Result<Option<Summary>, ExportError> {
+    async fn make(&mut self, file: &File, form: Form) -> Result<Summary, ExportError> {
         let file = file.try_clone().map_err(ExportError::from_io)?;
         let spare = Spare::default();
         let (to, from) = mpsc::channel(UNDER_WAY);
@@ -163,8 +317,10 @@ impl Export<'_> {
         // The channel is closed now, so the writer ends too.
         let written = writer.await.map_err(|error| ExportError::Io(std::io::Error::other(error)))?;
         match (rendered, written) {
-            (Ok((sections, json_bytes)), Ok(members)) => Ok(Some(Summary { sections, members, json_bytes })),
-            (_, Err(ContainerError::TooLarge)) => Ok(None),
+            (Ok(rendered), Ok(files)) => {
+                let (sections, media, json_bytes) = rendered;
+                Ok(Summary { sections, files, media, json_bytes })
+            }
             (_, Err(ContainerError::Io(error))) => Err(ExportError::from_io(error)),
             (Err(error), _) => Err(error),
             (Ok(_), Err(ContainerError::Abandoned)) => {
@@ -173,7 +329,7 @@ impl Export<'_> {
         }
     }
 
-    async fn render(&mut self, mut out: Out) -> Result<(Vec<SectionSummary>, u64), ExportError> {
+    async fn render(&mut self, mut out: Out) -> Result<Rendered, ExportError> {
         let sections: Vec<&Section> = self
             .steps
             .iter()
@@ -182,19 +338,31 @@ impl Export<'_> {
                 _ => None,
             })
             .collect();
-        self.progress.sections_total.store(sections.len() as u64, Ordering::Relaxed);
-        self.progress.sections_done.store(0, Ordering::Relaxed);
-        let mut turns = self.take_turns(&sections).await?;
+        self.progress.reset(sections.len() as u64);
+        let keys = keys::needed(&self.catalogue, &sections);
+        let read: Vec<&Section> = keys.iter().map(|key| &key.section).chain(sections.iter().copied()).collect();
+        let mut turns = Turns::take(&self.catalogue, self.sources, &read, &self.cancel).await?;
+        turns.note_looks(self.asked.as_ref().map(|asked| asked.documents.now.clone()));
+        self.keys = Keys::find(&keys, &self.subject, &mut turns, &self.cancel).await?;
+        let own = std::iter::once(&self.subject).chain(self.keys.all()).cloned().collect();
+        let media = Arc::new(Collected::new(self.media_folder.clone(), self.identity.links.clone(), self.media_as_links));
+        let guise = Arc::new(Guise::new(self.identity.clone(), own, media.clone()));
         let mut done = Vec::with_capacity(sections.len());
+        let mut places: Vec<Place> = Vec::with_capacity(sections.len());
+        let mut members = 0;
         let catalogue = self.catalogue.clone();
         for step in &self.steps {
             match step {
                 Step::Member(name) => {
                     out.flush().await.map_err(|_| ExportError::Cancelled)?;
-                    out.send(Message::Member(name.clone())).await.map_err(|_| ExportError::Cancelled)?;
+                    out.send(Message::Member { name: name.clone(), stored: false }).await.map_err(|_| ExportError::Cancelled)?;
                     out.blocks = false;
+                    members += 1;
                 }
                 Step::Bytes(bytes) => out.buffer.extend_from_slice(bytes),
+                Step::Constant(index) if !matches!(self.format, Format::Json | Format::Text) => {
+                    tables::constant(&catalogue.sections()[*index], self.format, &mut out.buffer);
+                }
                 Step::Constant(index) => {
                     let section = &catalogue.sections()[*index];
                     if let (Shape::Constant(json), Some(key)) = (&section.shape, section.path.last()) {
@@ -213,9 +381,9 @@ impl Export<'_> {
                     }
                 }
                 Step::Rows(index) => {
-                    let section = &catalogue.sections()[*index];
-                    let rows = Rows::new(out, catalogue.clone(), *index, self.subject.clone(), self.as_text);
-                    let (back, summary) = self.section(section, &mut turns, rows).await?;
+                    let section = Arc::new(catalogue.sections()[*index].clone());
+                    self.progress.begin_section(&section.path, out.rows(), out.total());
+                    let (back, summary) = self.section(&section, &mut turns, &guise, out).await?;
                     out = back;
                     if summary.repaired > 0 {
                         tracing::warn!(
@@ -224,8 +392,9 @@ impl Export<'_> {
                             "texts of the source are not UTF-8 and were repaired"
                         );
                     }
+                    self.progress.end_section(&summary);
                     done.push(summary);
-                    self.progress.sections_done.fetch_add(1, Ordering::Relaxed);
+                    places.push(Place { member: members - 1, section: *index });
                 }
             }
             if out.is_full() {
@@ -233,122 +402,99 @@ impl Export<'_> {
             }
         }
         let total = out.total();
+        let looks = turns.looks();
+        // The databases are not kept waiting for what is fetched elsewhere.
+        drop(turns);
+        let media = media::write(&media, &catalogue, self.sources, &mut out, &self.cancel).await?;
+        if let Some(asked) = &self.asked {
+            let known = Known { catalogue: &catalogue, sections: &done, places: &places, media: &media, looks };
+            asked.write(known, &mut out).await?;
+        }
         out.flush().await.map_err(|_| ExportError::Cancelled)?;
         out.send(Message::Finish).await.map_err(|_| ExportError::Cancelled)?;
-        Ok((done, total))
-    }
-
-    /// Waits for a turn at every source that is needed, in one order for all requests: two that each hold what the other
-    /// waits for would wait for ever.
-    async fn take_turns(&self, sections: &[&Section]) -> Result<HashMap<String, Turn<'_>>, ExportError> {
-        let mut turns = HashMap::new();
-        for spec in self.catalogue.sources() {
-            let uses = sections.iter().filter(|section| source_of(section) == Some(spec.name.as_str())).count();
-            if uses == 0 {
-                continue;
-            }
-            let Some(opened) = self.sources.get(&spec.name) else {
-                return Err(failed(
-                    sections.iter().find(|section| source_of(section) == Some(&spec.name)),
-                    Failure::Down("it was not opened".to_owned()),
-                ));
-            };
-            let permit = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
-                permit = opened.permits.clone().acquire_owned() => permit.map_err(|_| ExportError::Cancelled)?,
-            };
-            turns.insert(spec.name.clone(), Turn { opened, permit: Some(permit), reading: None, snapshot: None, uses });
-        }
-        Ok(turns)
+        Ok((done, media, total))
     }
 
     async fn section(
         &self,
-        section: &Section,
-        turns: &mut HashMap<String, Turn<'_>>,
-        rows: Rows,
+        section: &Arc<Section>,
+        turns: &mut Turns<'_>,
+        guise: &Arc<Guise>,
+        mut out: Out,
     ) -> Result<(Out, SectionSummary), ExportError> {
-        let failed = |failure| failed(Some(&section), failure);
-        let turn = source_of(section)
-            .and_then(|name| turns.get_mut(name))
-            .ok_or_else(|| failed(Failure::Down("it is not declared".to_owned())))?;
-        let rows = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(ExportError::Cancelled),
-            result = turn.read(section, &self.subject, rows) => result.map_err(failed)?,
+        let ranged = self.binds.has_range();
+        let whole = section.query.as_ref().is_some_and(|query| query.time.is_none());
+        // What has no times is whole, also what is nested in it.
+        let binds = if whole { self.binds.clone().between(None, None) } else { self.binds.clone() };
+        let runs = self.keys.runs(&self.catalogue, section, &binds);
+        let nested: Vec<_> = section
+            .nests
+            .iter()
+            // Where there are no rows, there are none within them.
+            .map(|nest| if runs.is_empty() { Vec::new() } else { self.keys.runs(&self.catalogue, &nest.section, &binds) })
+            .collect();
+        let reader = Reader { person: &self.subject, cancel: &self.cancel, runs: &runs, nested: &nested };
+        // A snapshot of the whole request cannot be gone back to.
+        let mark: Option<Mark> = (!turns.is_snapshot(section)).then(|| out.mark());
+        let mut again = PAUSES.iter();
+        let render = loop {
+            let by_text = (self.format == Format::Csv).then(|| section.columns_by_text(&self.catalogue)).flatten();
+            let render = Render::new(out, section.clone(), guise.clone(), self.format).headed_by(by_text);
+            let error = match read(&reader, section, turns, render).await {
+                Ok(render) => break render,
+                Err(error) => error,
+            };
+            if guise.media.is_foreign() {
+                return Err(failed(section, Failure::Owner));
+            }
+            let lost = error.is_down() && turns.have_begun(section);
+            let Some(mark) = &mark else {
+                self.snapshot_lost.store(lost, Ordering::Relaxed);
+                return Err(error);
+            };
+            match again.next() {
+                Some(pause) if lost => {
+                    tracing::warn!(section = section.name(), %error, "the connection was lost: the section is read again");
+                    self.pause(*pause).await?;
+                    out = mark.again();
+                }
+                _ => return Err(error),
+            }
         };
-        turn.uses -= 1;
-        if turn.uses == 0
-            && let Some(reading) = turn.reading.take()
-        {
-            reading.end().await;
+        let (mut out, summary) = render.finish();
+        out.settle().map_err(|failure| failed(section, failure))?;
+        Ok((out, SectionSummary { whole: ranged && whole, ..summary }))
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<(), ExportError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(ExportError::Cancelled),
+            () = tokio::time::sleep(pause) => Ok(()),
         }
-        Ok(rows.finish())
     }
 }
 
-fn source_of(section: &Section) -> Option<&str> {
-    section.query.as_ref().map(|query: &Query| query.source.as_str())
+/// Reads a section once, with the connections that it needs.
+async fn read(reader: &Reader<'_>, section: &Arc<Section>, turns: &mut Turns<'_>, render: Render) -> Result<Render, ExportError> {
+    let mut lent = turns.lend(section).await?;
+    let render = if section.nests.is_empty() && section.lookups.is_empty() {
+        reader.plain(section, &mut lent, render).await?
+    } else {
+        reader.joined(section, &mut lent, render).await?
+    };
+    turns.take_back(section, lent).await?;
+    Ok(render)
 }
 
-fn failed(section: Option<&&Section>, failure: Failure) -> ExportError {
+fn failed(section: &Section, failure: Failure) -> ExportError {
     match failure {
         Failure::Stopped => ExportError::Cancelled,
-        failure => ExportError::Section {
-            source_name: section.and_then(|section| source_of(section)).unwrap_or_default().to_owned(),
-            section: section.map(|section| section.name()).unwrap_or_default(),
-            failure,
-        },
-    }
-}
-
-/// One request's turn at one source.
-struct Turn<'s> {
-    opened: &'s Opened,
-    permit: Option<OwnedSemaphorePermit>,
-    reading: Option<Box<dyn Reading>>,
-    /// When the snapshot has been held long enough.
-    snapshot: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// Sections still to be read from it.
-    uses: usize,
-}
-
-impl Turn<'_> {
-    async fn read(&mut self, section: &Section, subject: &Arc<Subject>, rows: Rows) -> Result<Rows, Failure> {
-        let spec = &self.opened.spec;
-        if self.reading.is_none() {
-            let permit = self.permit.take().ok_or(Failure::Stopped)?;
-            // A little longer than the source's own limit, whose words say more.
-            let limit = spec.connect_timeout + Duration::from_secs(1);
-            let begun = within(limit, "connect_timeout", self.opened.source.begin(permit)).await?;
-            self.reading = Some(begun);
-            if spec.snapshot == Snapshot::Request {
-                self.snapshot = Some(Box::pin(tokio::time::sleep(spec.max_snapshot)));
-            }
-        }
-        let Some(reading) = self.reading.as_mut() else { return Err(Failure::Stopped) };
-        let read = within(spec.statement_timeout, "statement_timeout", reading.read(section, subject, rows));
-        match &mut self.snapshot {
-            None => read.await,
-            // The deadline first: a source that always has a row would leave it no share of the task's time.
-            Some(deadline) => tokio::select! {
-                biased;
-                () = deadline.as_mut() => Err(Failure::Timeout("max_snapshot")),
-                result = read => result,
-            },
-        }
-    }
-}
-
-async fn within<T>(limit: Duration, setting: &'static str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::Timeout(setting)),
+        failure => ExportError::Section { source_name: section.source_name().to_owned(), section: section.name(), failure },
     }
 }
 
 /// What a query's columns lack for a section.
 pub(crate) fn column_problems(section: &Section, columns: &[&str]) -> Vec<String> {
-    rows::Plan::new(section, columns).err().unwrap_or_default()
+    rows::Plan::new(section, columns, None).err().unwrap_or_default()
 }

@@ -1,8 +1,7 @@
 //! In which order an archive is written: the document's tree, or the text files.
 
-use super::{json, text};
+use super::{Format, json, text};
 use crate::catalogue::{Catalogue, Section, Shape};
-use wire::DataFormat;
 
 /// One thing to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,12 +18,13 @@ pub(super) enum Step {
     EndOfText { title: String, words: String },
 }
 
-pub(super) fn steps(catalogue: &Catalogue, categories: &[String], format: DataFormat) -> Vec<Step> {
+pub(super) fn steps(catalogue: &Catalogue, categories: &[String], format: Format) -> Vec<Step> {
     let taken: Vec<(usize, &Section)> =
         catalogue.indexes_of(categories).into_iter().map(|index| (index, &catalogue.sections()[index])).collect();
     match format {
-        DataFormat::Json => document(catalogue, &taken),
-        DataFormat::Text => files(catalogue, &taken),
+        Format::Json => document(catalogue, &taken),
+        Format::Text => files(catalogue, &taken),
+        Format::Ndjson | Format::Csv => tables(catalogue, &taken, format),
     }
 }
 
@@ -120,6 +120,22 @@ fn files(catalogue: &Catalogue, taken: &[(usize, &Section)]) -> Vec<Step> {
                 .find_map(|(_, section)| section.text_empty.clone())
                 .unwrap_or_else(|| text::NO_DATA.to_owned()),
         });
+    }
+    steps
+}
+
+/// A file for each section, in order of declaration.
+fn tables(catalogue: &Catalogue, taken: &[(usize, &Section)], format: Format) -> Vec<Step> {
+    let names = catalogue.file_names();
+    let mut steps = Vec::new();
+    for (index, section) in taken {
+        let Some(name) = names.get(*index) else { continue };
+        steps.push(Step::Member(format!("{name}.{format}")));
+        steps.push(if section.query.is_some() { Step::Rows(*index) } else { Step::Constant(*index) });
+    }
+    if steps.is_empty() {
+        // An archive without a member is one that some programs refuse to open.
+        steps.push(Step::Member(format!("No data.{format}")));
     }
     steps
 }

@@ -40,7 +40,7 @@ pub(super) fn line(pieces: &[Piece], cells: &[Cell<'_>], clock: &mut Clock, out:
         match piece {
             Piece::Literal(literal) => out.extend_from_slice(literal.as_bytes()),
             Piece::Column(column) => {
-                if let Some(value) = cell(column, &cells[column.at], clock, out)? {
+                if let Some(value) = cell(column, cells.get(column.at).unwrap_or(&Cell::Null), clock, out)? {
                     inline(&value.to_string(), out);
                 }
             }
@@ -50,16 +50,23 @@ pub(super) fn line(pieces: &[Piece], cells: &[Cell<'_>], clock: &mut Clock, out:
     Ok(())
 }
 
-/// One row as a block, and as many more as its values have structure.
+/// One row as a block, and as many more as its values have structure. A nested row has a heading.
 pub(super) fn block(
     columns: &[Column],
     cells: &[Cell<'_>],
     clock: &mut Clock,
     out: &mut Vec<u8>,
     blocks: &mut bool,
+    heading: Option<&str>,
 ) -> Result<(), BadValue> {
     let mut nested: Vec<(&str, Value)> = Vec::new();
     let mut begun = false;
+    if let Some(heading) = heading {
+        begin_block(out, blocks);
+        inline(heading, out);
+        out.extend_from_slice(b":\n");
+        begun = true;
+    }
     for column in columns {
         let (start, before) = (out.len(), *blocks);
         if !begun {
@@ -67,7 +74,7 @@ pub(super) fn block(
         }
         inline(&column.label, out);
         out.extend_from_slice(b": ");
-        match cell(column, &cells[column.at], clock, out)? {
+        match cell(column, cells.get(column.at).unwrap_or(&Cell::Null), clock, out)? {
             Some(value) if !is_flat(&value) => {
                 // It becomes a block of its own, after the plain lines; this line was not begun.
                 out.truncate(start);
@@ -158,6 +165,13 @@ fn structure(label: &str, value: &Value, out: &mut Vec<u8>, blocks: &mut bool) {
 /// Writes a cell on the running line; a value with structure is given back instead.
 fn cell(column: &Column, cell: &Cell<'_>, clock: &mut Clock, out: &mut Vec<u8>) -> Result<Option<Value>, BadValue> {
     let bad = |what| (column.name.clone(), what);
+    if let Some(treat) = &column.treat {
+        match treat.apply(cell).map_err(bad)? {
+            Some(text) => inline(&text, out),
+            None => out.extend_from_slice(NULL.as_bytes()),
+        }
+        return Ok(None);
+    }
     match (&column.kind, cell) {
         (_, Cell::Null) => out.extend_from_slice(NULL.as_bytes()),
         (Kind::Integer, cell) => match value::integer(cell).map_err(bad)? {
@@ -227,7 +241,7 @@ fn breaks_a_line(c: char) -> bool {
 }
 
 /// The key in TXT for a key in JSON: `SearchTerm` becomes `Search Term`.
-pub(super) fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     let mut label = String::with_capacity(name.len() + 4);
     let chars: Vec<char> = name.chars().collect();
     for (at, c) in chars.iter().enumerate() {

@@ -21,7 +21,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(field: Option<&Field>) -> Self {
         match field.map(|field| &field.kind) {
-            None => Self::Plain,
+            None | Some(FieldKind::Any) => Self::Plain,
             Some(FieldKind::String) => Self::String,
             Some(FieldKind::Integer) => Self::Integer,
             Some(FieldKind::Number) => Self::Number,
@@ -119,7 +119,7 @@ pub(super) fn not_finite(number: f64) -> &'static str {
 }
 
 /// Whether this is a number by JSON's grammar.
-pub(super) fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let bytes = text.strip_prefix('-').unwrap_or(text).as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(0);
@@ -149,7 +149,7 @@ pub(super) fn is_number(text: &str) -> bool {
 const MAX_DEPTH: usize = 100;
 
 /// Checks JSON that is written through.
-pub(super) fn check_json(text: &str) -> Result<(), &'static str> {
+pub(crate) fn check_json(text: &str) -> Result<(), &'static str> {
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| "is not JSON")?;
     let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {

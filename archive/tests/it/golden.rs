@@ -124,7 +124,7 @@ query = "select user_id, link as \"Gift\" from watch where user_id = :subject an
 async fn db(engine: Engine) -> Db {
     let data = match engine {
         Engine::Sqlite => DATA.replace("chr(10)", "char(10)"),
-        Engine::Postgres => DATA.to_owned(),
+        Engine::Postgres | Engine::Mysql => DATA.to_owned(),
     };
     Db::new(engine, &data).await
 }
@@ -147,7 +147,7 @@ async fn everything_as_json(engine: Engine) {
         r#""Live":{"Watch":{"WatchLiveMap":{"7300000000000000001":{"Link":"https://l.example/1/"},"7300000000000000002":{"Link":"https://l.example/2/"}}}}}"#,
     );
     assert_eq!(made.json(), wanted);
-    assert_eq!(summary.members, 1);
+    assert_eq!(summary.files.len(), 1);
     assert_eq!(summary.json_bytes, wanted.len() as u64);
     let rows: Vec<_> = summary.sections.iter().map(|section| (section.path.last().unwrap().as_str(), section.rows)).collect();
     assert_eq!(
@@ -198,7 +198,7 @@ async fn everything_as_text(engine: Engine) {
     let db = db(engine).await;
     let catalogue = db.catalogue(SECTIONS);
     let (made, summary) = db.export(&catalogue, "all_data", "1", DataFormat::Text).await.unwrap();
-    assert_eq!(summary.members, 6);
+    assert_eq!(summary.files.len(), 6);
     let wanted = [
         (
             "Data/Your Activity/Watch History.txt",

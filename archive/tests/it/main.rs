@@ -1,13 +1,32 @@
-//! The archive as its users see it: catalogue in, ZIP out, on both engines.
+//! The archive as its users see it: catalogue in, ZIP out, on every engine.
 
 extern crate portward_archive as archive;
 
 mod catalogue;
+mod compare;
+mod discover;
+mod discover_random;
+mod documents;
+mod editions;
 mod golden;
 mod hostile;
+mod http_source;
+mod joined_faults;
+mod keys;
+mod lookups;
+mod lost;
+mod media;
+mod mysql;
+mod nests;
 mod owner;
+mod proxy;
+mod ranges;
 mod read;
+mod roundtrip;
+mod rules;
 mod support;
+mod tables;
 mod trouble;
 mod types;
+mod verify_hostile;
 mod zips;

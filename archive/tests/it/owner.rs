@@ -3,8 +3,8 @@
 use archive::write::{ExportError, Failure};
 use wire::DataFormat;
 
-use crate::both;
 use crate::support::{Db, Engine};
+use crate::three;
 
 const DATA: &str = "
     create table likes (user_id bigint, link text, note text);
@@ -81,7 +81,7 @@ async fn a_subject_of_another_type_is_refused(engine: Engine) {
     assert_eq!(error.reason(), "category_unknown");
 }
 
-both!(planted, super::a_planted_or_serves_nothing);
-both!(strange_row, super::nothing_of_the_strange_row_is_on_disk);
-both!(field, super::the_owner_is_written_only_as_a_field);
-both!(subject, super::a_subject_of_another_type_is_refused);
+three!(planted, super::a_planted_or_serves_nothing);
+three!(strange_row, super::nothing_of_the_strange_row_is_on_disk);
+three!(field, super::the_owner_is_written_only_as_a_field);
+three!(subject, super::a_subject_of_another_type_is_refused);

@@ -1,23 +1,52 @@
 //! Databases on both engines, catalogues over them, and archives opened again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use archive::catalogue::{Catalogue, CatalogueError};
 use archive::source::Sources;
-use archive::write::{ExportError, Order, Progress, Summary};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use archive::write::{ExportError, Format, Identity, Order, Progress, Summary};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Sqlite,
     Postgres,
+    Mysql,
+}
+
+/// Runs one body on all three engines.
+#[macro_export]
+macro_rules! three {
+    ($name:ident, $body:path) => {
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                $body($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if $crate::support::postgres_is_there() {
+                    $body($crate::support::Engine::Postgres).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql() {
+                if $crate::support::mysql_is_there() {
+                    $body($crate::support::Engine::Mysql).await;
+                }
+            }
+        }
+    };
 }
 
 /// Runs one body on both engines.
@@ -52,6 +81,19 @@ pub(crate) fn postgres_is_there() -> bool {
     false
 }
 
+/// Without a server the MySQL part fails, unless somebody says that it may be left out.
+pub(crate) fn mysql_is_there() -> bool {
+    if std::env::var_os("TEST_MYSQL_URL").is_some() {
+        return true;
+    }
+    assert!(
+        std::env::var("PORTWARD_SKIP_MYSQL").as_deref() == Ok("1"),
+        "TEST_MYSQL_URL is not set. Run ./test, which starts a MariaDB for the tests, or set it to a server whose account may create \
+         databases (mysql://root@127.0.0.1:3306/mysql); set PORTWARD_SKIP_MYSQL=1 to leave the MySQL part out"
+    );
+    false
+}
+
 /// A database of its own, dropped at the end.
 pub(crate) struct Db {
     pub(crate) folder: TempDir,
@@ -73,6 +115,13 @@ impl Db {
                 let (base, _) = server.rsplit_once('/').unwrap();
                 Self { url: format!("{base}/{name}"), name: Some(name), folder, engine }
             }
+            Engine::Mysql => {
+                let name = format!("archive_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+                mysql_admin(&format!("create database {name} character set utf8mb4")).await;
+                let server = mysql_server();
+                let (base, _) = server.rsplit_once('/').unwrap();
+                Self { url: format!("{base}/{name}"), name: Some(name), folder, engine }
+            }
         };
         db.run(statements).await;
         db
@@ -87,6 +136,11 @@ impl Db {
             }
             Engine::Postgres => {
                 let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Engine::Mysql => {
+                let mut connection = MySqlConnection::connect(&self.url).await.unwrap();
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await.unwrap();
                 connection.close().await.unwrap();
             }
@@ -120,7 +174,7 @@ impl Db {
         catalogue: &Arc<Catalogue>,
         category: &str,
         subject: &str,
-        format: DataFormat,
+        format: impl Into<Format>,
     ) -> Result<(Made, Summary), ExportError> {
         let sources = self.sources(catalogue).await;
         export(catalogue, &sources, category, subject, format).await
@@ -130,10 +184,16 @@ impl Db {
 impl Drop for Db {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
+            let engine = self.engine;
             // A runtime of its own: drop may run anywhere.
             let drop = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(admin(&format!("drop database if exists {name} with (force)")));
+                runtime.block_on(async {
+                    match engine {
+                        Engine::Mysql => mysql_admin(&format!("drop database if exists {name}")).await,
+                        _ => admin(&format!("drop database if exists {name} with (force)")).await,
+                    }
+                });
             });
             let _ = drop.join();
         }
@@ -142,6 +202,16 @@ impl Drop for Db {
 
 fn server() -> String {
     std::env::var("TEST_DATABASE_URL").unwrap()
+}
+
+pub(crate) fn mysql_server() -> String {
+    std::env::var("TEST_MYSQL_URL").unwrap()
+}
+
+pub(crate) async fn mysql_admin(statement: &str) {
+    let mut connection = MySqlConnection::connect(&mysql_server()).await.unwrap();
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 async fn admin(statement: &str) {
@@ -154,6 +224,7 @@ pub(crate) fn head(engine: Engine, url: &str, source: &str) -> String {
     let kind = match engine {
         Engine::Sqlite => "sqlite",
         Engine::Postgres => "postgres",
+        Engine::Mysql => "mysql",
     };
     format!(
         r#"
@@ -186,13 +257,17 @@ pub(crate) fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
     Catalogue::parse("catalog.toml", text, &mut |pattern| Err(format!("no include {pattern}")))
 }
 
-pub(crate) fn order(category: &str, subject: &str, format: DataFormat) -> Order {
+pub(crate) fn order(category: &str, subject: &str, format: impl Into<Format>) -> Order {
     Order {
         subject: subject.to_owned(),
         categories: vec![category.to_owned()],
-        format,
+        format: format.into(),
         at: "2026-03-01T12:00:00Z".parse().unwrap(),
-        level: 3,
+        since: None,
+        until: None,
+        identity: Identity::default(),
+        level: 1,
+        documents: None,
     }
 }
 
@@ -201,24 +276,49 @@ pub(crate) async fn export(
     sources: &Sources,
     category: &str,
     subject: &str,
-    format: DataFormat,
+    format: impl Into<Format>,
 ) -> Result<(Made, Summary), ExportError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let progress = Arc::new(Progress::default());
     let handle: File = file.reopen().unwrap();
-    let summary = archive::write::write(
+    let mut most: BTreeMap<Vec<String>, (u64, u64)> = BTreeMap::new();
+    let writing = archive::write::write(
         catalogue.clone(),
         sources,
         order(category, subject, format),
         handle,
         progress.clone(),
         CancellationToken::new(),
-    )
-    .await?;
+    );
+    let looking = async {
+        loop {
+            for (path, (rows, bytes)) in progress.by_section() {
+                let most = most.entry(path).or_default();
+                *most = (most.0.max(rows), most.1.max(bytes));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let summary = tokio::select! {
+        summary = writing => summary?,
+        () = looking => unreachable!(),
+    };
+    // Each section tells its own, and while it was read it never told more than that: not even when a connection was lost.
+    let told: Vec<_> = summary.sections.iter().map(|section| (section.path.clone(), (section.rows, section.bytes))).collect();
+    assert_eq!(progress.by_section().into_iter().collect::<Vec<_>>(), sorted(told));
+    for (path, most) in most {
+        let whole = progress.by_section()[&path];
+        assert!(most.0 <= whole.0 && most.1 <= whole.1, "{path:?} told {most:?} on its way to {whole:?}");
+    }
     assert_eq!(progress.rows.load(Ordering::Relaxed), summary.sections.iter().map(|section| section.rows).sum::<u64>());
     assert_eq!(progress.bytes.load(Ordering::Relaxed), summary.json_bytes);
     assert_eq!(progress.sections_done.load(Ordering::Relaxed), progress.sections_total.load(Ordering::Relaxed));
     Ok((Made { file }, summary))
+}
+
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort();
+    list
 }
 
 /// An archive on disk.
@@ -240,6 +340,19 @@ impl Made {
                 let mut text = String::new();
                 member.read_to_string(&mut text).unwrap();
                 (member.name().unwrap().into_owned(), text)
+            })
+            .collect()
+    }
+
+    /// The members, in order, whatever they hold.
+    pub(crate) fn members_raw(&self) -> Vec<(String, Vec<u8>)> {
+        let mut zip = zip::ZipArchive::new(self.file.reopen().unwrap()).unwrap();
+        (0..zip.len())
+            .map(|at| {
+                let mut member = zip.by_index(at).unwrap();
+                let mut bytes = Vec::new();
+                member.read_to_end(&mut bytes).unwrap();
+                (member.name().unwrap().into_owned(), bytes)
             })
             .collect()
     }

@@ -11,8 +11,8 @@ use archive::write::{ExportError, Failure, Progress, Summary, write};
 use tokio_util::sync::CancellationToken;
 use wire::DataFormat;
 
-use crate::both;
-use crate::support::{Db, Engine, export, head, order, parse, postgres_is_there};
+use crate::support::{Db, Engine, export, head, order, parse};
+use crate::three;
 
 fn list(query: &str) -> String {
     format!(
@@ -29,6 +29,7 @@ fn many(engine: Engine) -> &'static str {
         Engine::Postgres => {
             "select cast(:subject as bigint) as o, i, 'some words to fill the row' as w from generate_series(1, 400000) i"
         }
+        Engine::Mysql => "select cast(:subject as signed) as o, seq as i, 'some words to fill the row' as w from seq_1_to_400000",
     }
 }
 
@@ -39,6 +40,7 @@ fn slow(engine: Engine) -> &'static str {
             "with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000000000) select :subject as o, count(*) as c from n"
         }
         Engine::Postgres => "select cast(:subject as bigint) as o, pg_sleep(60)::text as c",
+        Engine::Mysql => "select cast(:subject as signed) as o, sleep(60) as c",
     }
 }
 
@@ -66,6 +68,7 @@ async fn a_source_that_is_down(engine: Engine) {
     let url = match engine {
         Engine::Sqlite => "sqlite:missing/data.db",
         Engine::Postgres => "postgres://nobody@127.0.0.1:1/none",
+        Engine::Mysql => "mysql://nobody@127.0.0.1:1/none",
     };
     let text = head(engine, url, "connect_timeout = \"500 ms\"") + &list("select o from t where o = :subject");
     let catalogue = Arc::new(parse(&text).unwrap());
@@ -115,7 +118,11 @@ async fn nothing_can_be_written(engine: Engine) {
         // It passes the look at its first word; the engine is what stops it.
         Engine::Sqlite => "with x as (select 1) insert into t select :subject from x returning o, o as p",
         Engine::Postgres => "with x as (delete from t where o = :subject returning o) select o, o as p from x",
+        Engine::Mysql => "select o, erase(:subject) as p from t where o = :subject",
     };
+    if engine == Engine::Mysql {
+        db.run("create function erase(who bigint) returns bigint begin delete from t where o = who; return 1; end").await;
+    }
     let catalogue = db.catalogue(&list(writing));
     let Err(error) = db.export(&catalogue, "activity", "1", DataFormat::Json).await else { panic!("written") };
     assert_eq!(error.reason(), "query_failed", "{error}");
@@ -202,33 +209,6 @@ async fn turns_are_counted(engine: Engine) {
     assert_eq!(first.await.unwrap().unwrap_err().reason(), "timeout");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_in_mid_stream() {
-    if !postgres_is_there() {
-        return;
-    }
-    let db = Db::new(Engine::Postgres, "create table t (o bigint);").await;
-    // Each row takes a moment, so that there is a middle.
-    let query = "select cast(:subject as bigint) as o, i, case when i % 1000 = 0 then pg_sleep(0.02)::text end as w from generate_series(1, 400000) i";
-    let catalogue = db.catalogue(&list(query));
-    let sources = db.sources(&catalogue).await;
-    let progress = Arc::new(Progress::default());
-    let watch = async {
-        while progress.rows.load(Ordering::Relaxed) == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        db.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'portward' and datname = current_database()").await;
-    };
-    let sources = Arc::new(sources);
-    let made = spawned(catalogue, sources.clone(), progress.clone());
-    watch.await;
-    let error = made.await.unwrap().expect_err("it was served, cut short");
-    assert_eq!((error.reason(), error.retryable()), ("source_down", true), "{error}");
-    // The next attempt has a fresh connection.
-    let next = db.catalogue(&list("select o, o as p from t where o = :subject"));
-    export(&next, &sources, "activity", "1", DataFormat::Json).await.unwrap();
-}
-
 /// A request sees one moment of its source: what is written meanwhile is not in it.
 async fn a_request_reads_one_snapshot(engine: Engine) {
     let db = Db::new(engine, "create table t (o bigint, n bigint); insert into t values (1, 1);").await;
@@ -308,11 +288,11 @@ async fn rows_that_do_not_make_the_shape(engine: Engine) {
     assert!(error.to_string().contains("a second row for a value"), "{error}");
 }
 
-both!(down, super::a_source_that_is_down);
-both!(missing, super::what_is_missing_is_named);
-both!(read_only, super::nothing_can_be_written);
-both!(limits, super::a_slow_query_ends_at_its_limit);
-both!(cancelled, super::cancellation_is_seen_everywhere);
-both!(turns, super::turns_are_counted);
-both!(snapshots, super::a_request_reads_one_snapshot);
-both!(shapes, super::rows_that_do_not_make_the_shape);
+three!(down, super::a_source_that_is_down);
+three!(missing, super::what_is_missing_is_named);
+three!(read_only, super::nothing_can_be_written);
+three!(limits, super::a_slow_query_ends_at_its_limit);
+three!(cancelled, super::cancellation_is_seen_everywhere);
+three!(turns, super::turns_are_counted);
+three!(snapshots, super::a_request_reads_one_snapshot);
+three!(shapes, super::rows_that_do_not_make_the_shape);

@@ -9,6 +9,8 @@ use super::{Db, Engine};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (2, "portal", include_str!("../../migrations/0002_portal.sql")),
+    (3, "own api", include_str!("../../migrations/0003_own_api.sql")),
+    (4, "signing keys", include_str!("../../migrations/0004_signing_keys.sql")),
 ];
 
 /// How the schema in a store stands to this program's.

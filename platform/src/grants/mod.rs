@@ -5,6 +5,7 @@
 
 mod consume;
 mod rows;
+mod secrets;
 
 use wire::{ClientTokenAnswer, RemovedReason, Scope, ScopeSet, TokenAnswer};
 
@@ -20,6 +21,7 @@ use crate::{Fault, Platform, pause, people, requests, webhooks};
 pub use consume::{Held, Need, Shortfall, spend};
 pub use rows::{apps_of, by_id, held, live_of_person};
 pub(crate) use rows::{give_back, live_of_app, spend_on, touch};
+pub(crate) use secrets::{pseudonym_secret, reseal};
 
 words! {
     /// Why a grant ended.

@@ -100,6 +100,63 @@ pub async fn by_id(tx: &mut Tx, grant_id: i64) -> Result<Option<Grant>, Fault> {
     Ok(sql!(tx, optional Grant, "select * from grants where grant_id = $1", grant_id)?)
 }
 
+#[derive(sqlx_macros::FromRow)]
+struct Pseudonyms {
+    pseudonyms_sealed: Option<Vec<u8>>,
+}
+
+/// The sealed secret of a grant's pseudonyms, if it was ever needed.
+pub(super) async fn pseudonym_secret(tx: &mut Tx, grant_id: i64) -> Result<Option<Vec<u8>>, Fault> {
+    let row = sql!(tx, optional Pseudonyms, "select pseudonyms_sealed from grants where grant_id = $1", grant_id)?;
+    Ok(row.and_then(|row| row.pseudonyms_sealed))
+}
+
+/// Puts the secret in the place of the one that was read, if that is still there.
+pub(super) async fn set_pseudonym_secret(
+    tx: &mut Tx,
+    grant_id: i64,
+    before: Option<Vec<u8>>,
+    sealed: Vec<u8>,
+) -> Result<(), Fault> {
+    match before {
+        Some(before) => sql!(
+            tx,
+            execute,
+            "update grants set pseudonyms_sealed = $3 where grant_id = $1 and pseudonyms_sealed = $2",
+            grant_id,
+            before,
+            sealed,
+        )?,
+        None => sql!(
+            tx,
+            execute,
+            "update grants set pseudonyms_sealed = $2 where grant_id = $1 and pseudonyms_sealed is null",
+            grant_id,
+            sealed,
+        )?,
+    };
+    Ok(())
+}
+
+#[derive(sqlx_macros::FromRow)]
+pub(super) struct SealedPseudonyms {
+    pub(super) grant_id: i64,
+    pub(super) pseudonyms_sealed: Vec<u8>,
+}
+
+/// The next secrets after a grant.
+pub(super) async fn all_pseudonym_secrets(tx: &mut Tx, after: i64) -> Result<Vec<SealedPseudonyms>, Fault> {
+    Ok(sql!(
+        tx,
+        all SealedPseudonyms,
+        "select grant_id, pseudonyms_sealed from grants
+         where grant_id > $1 and pseudonyms_sealed is not null
+         order by grant_id
+         limit 500",
+        after,
+    )?)
+}
+
 /// Locks a live grant for the rest of the transaction: two calls on one grant go one after the other. `false` if it has ended.
 pub(crate) async fn touch(tx: &mut Tx, grant_id: i64, now: Millis) -> Result<bool, Fault> {
     let touched = sql!(tx, execute, "update grants set touched_at = $2 where grant_id = $1 and ended_at is null", grant_id, now)?;

@@ -13,6 +13,7 @@
 
 mod rows;
 
+use archive::write::Format;
 use wire::{AddBody, Checked, DataFormat, RequestId, RequestStatus};
 
 use crate::audit::{Actor, Entry};
@@ -23,7 +24,7 @@ use crate::jobs::{self, Job};
 use crate::vault::ArchiveRow;
 use crate::{Fault, Platform, pause, webhooks};
 
-pub use rows::{archive_of, by_id, last_download, latest_of_pair, list};
+pub use rows::{Page, archive_of, by_id, last_download, latest_of_pair, list, page_of_pair};
 
 words! {
     /// Where a request stands.
@@ -73,7 +74,7 @@ pub struct Request {
     pub app_id: i64,
     /// For whose data.
     pub person_id: i64,
-    /// `json` or `text`.
+    /// `json`, `text`, `ndjson` or `csv`: see [`stored`].
     pub format: String,
     /// What was asked for, as it was spelt: a JSON list.
     pub categories: String,
@@ -95,6 +96,36 @@ pub struct Request {
     pub failure: Option<String>,
     /// For the operator: what exactly failed. Never data.
     pub failure_detail: Option<String>,
+    /// Records from this moment on, where a section knows its time.
+    pub since_at: Option<Millis>,
+    /// Records before this moment, where a section knows its time.
+    pub until_at: Option<Millis>,
+    /// Whether a manifest, schemas and a README are wanted in the archive.
+    pub documents: bool,
+    /// How far it had come when its worker last told: a JSON object, see [`Told`].
+    pub progress: Option<String>,
+}
+
+/// How far a running request has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Told {
+    /// Rows of all sections so far.
+    pub rows: u64,
+    /// Their bytes, before compression.
+    pub bytes: u64,
+    /// The same by category, in the order in which they were asked for. A section that belongs to two counts for both.
+    pub categories: Vec<ToldCategory>,
+}
+
+/// A category's share of [`Told`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ToldCategory {
+    /// As the request spells it.
+    pub name: String,
+    /// Rows so far.
+    pub rows: u64,
+    /// Bytes so far, before compression.
+    pub bytes: u64,
 }
 
 impl Request {
@@ -104,8 +135,22 @@ impl Request {
     }
 
     /// The form of the archive.
-    pub fn format(&self) -> Result<DataFormat, Fault> {
-        DataFormat::parse(&self.format).ok_or_else(|| Fault::Row(format!("the format of request {}", self.request_id)))
+    pub fn format(&self) -> Result<Format, Fault> {
+        let known = Format::ALL.into_iter().find(|format| stored(*format) == self.format);
+        known.ok_or_else(|| Fault::Row(format!("the format of request {}", self.request_id)))
+    }
+
+    /// Where it stands at this moment: an archive whose time is over is gone, whether or not it has been swept up yet.
+    pub fn state(&self, now: Millis) -> RequestState {
+        match self.status {
+            RequestState::Ready if self.expires_at.is_none_or(|end| end <= now) => RequestState::Expired,
+            state => state,
+        }
+    }
+
+    /// How far it has come, as its worker last told.
+    pub fn progress(&self) -> Option<Told> {
+        self.progress.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// The wire's word for where it stands. An archive whose time is over is gone, whether or not it has been swept up yet.
@@ -128,7 +173,7 @@ impl Request {
                 Field::ApplyTime => answer.apply_time = Some(self.applied_at.seconds()),
                 Field::CollectTime => answer.collect_time = Some(self.collecting_at.map_or(0, Millis::seconds)),
                 Field::Status => answer.status = Some(self.status(now)),
-                Field::DataFormat => answer.data_format = Some(self.format()?),
+                Field::DataFormat => answer.data_format = Some(nearest(self.format()?)),
                 Field::Categories => answer.category_selection_list = Some(self.categories()?),
             }
         }
@@ -136,24 +181,45 @@ impl Request {
     }
 }
 
+/// The word by which a format is stored: the wire's own, where it has one.
+fn stored(format: Format) -> &'static str {
+    format.on_the_wire().map_or(format.as_str(), DataFormat::as_str)
+}
+
+/// What the wire says of a format that it has no word for: clients fail on words that they do not know. The archive is a ZIP all the same.
+fn nearest(format: Format) -> DataFormat {
+    format.on_the_wire().unwrap_or(match format {
+        Format::Json | Format::Ndjson => DataFormat::Json,
+        Format::Text | Format::Csv => DataFormat::Text,
+    })
+}
+
 /// What is asked for, made against the catalogue: categories that exist, and what they need.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    format: DataFormat,
+    format: Format,
     spelt: Vec<String>,
     /// Canonical names in order, so that two calls for the same are seen to be the same.
     names: Vec<String>,
     needs: Vec<Need>,
+    since: Option<Millis>,
+    until: Option<Millis>,
+    documents: bool,
 }
 
 impl Asked {
-    /// Fails with the name that the catalogue does not know.
+    /// By the wire. Fails with the name that the catalogue does not know.
     pub fn new(body: AddBody, catalogue: &archive::catalogue::Catalogue) -> Result<Self, String> {
+        Self::of(body.categories, body.data_format.into(), catalogue)
+    }
+
+    /// By the own API, which knows more formats. Fails with the name that the catalogue does not know.
+    pub fn of(spelt: Vec<String>, format: Format, catalogue: &archive::catalogue::Catalogue) -> Result<Self, String> {
         let everything = catalogue.category(archive::catalogue::ALL_DATA).map(|category| category.scope.clone());
         let mut names = Vec::new();
         let mut needs = Vec::new();
-        for spelt in &body.categories {
-            let Some(category) = catalogue.category(spelt) else { return Err(spelt.clone()) };
+        for name in &spelt {
+            let Some(category) = catalogue.category(name) else { return Err(name.clone()) };
             names.push(category.name.clone());
             needs.push(Need { family: category.scope.clone(), everything: everything.clone() });
         }
@@ -164,11 +230,30 @@ impl Asked {
         }
         names.sort_unstable();
         names.dedup();
-        Ok(Self { format: body.data_format, spelt: body.categories, names, needs })
+        Ok(Self { format, spelt, names, needs, since: None, until: None, documents: false })
+    }
+
+    /// Only what is from `since` on and before `until`, in sections that know their time.
+    pub fn between(self, since: Option<Millis>, until: Option<Millis>) -> Self {
+        Self { since, until, ..self }
+    }
+
+    /// Whether a manifest, schemas and a README are wanted too.
+    pub fn documented(self, documents: bool) -> Self {
+        Self { documents, ..self }
     }
 
     fn key(&self) -> String {
-        format!("{} {}", self.format.as_str(), self.names.join(","))
+        let mut key = format!("{} {}", stored(self.format), self.names.join(","));
+        for (word, at) in [("since", self.since), ("until", self.until)] {
+            if let Some(at) = at {
+                key.push_str(&format!(" {word} {}", at.0));
+            }
+        }
+        if self.documents {
+            key.push_str(" documents");
+        }
+        key
     }
 }
 
@@ -262,10 +347,13 @@ pub async fn add(
     let new = rows::NewRequest {
         request_id,
         bearer,
-        format: asked.format.as_str(),
+        format: stored(asked.format),
         categories: serde_json::json!(asked.spelt).to_string(),
         category_key: asked.key(),
         idempotency_key,
+        since: asked.since,
+        until: asked.until,
+        documents: asked.documents,
     };
     rows::insert(&mut tx, new, now).await?;
     if !grants::spend_on(&mut tx, bearer.grant_id, &singles, request_id).await? {
@@ -388,6 +476,15 @@ pub(crate) async fn is_wanted(platform: &Platform, request_id: i64, attempt: i32
     Ok(found.is_some_and(|request| request.status == RequestState::Running && request.attempt == attempt))
 }
 
+/// The worker tells how far it is. What an attempt says that is no longer the one changes nothing.
+pub(crate) async fn tell(platform: &Platform, request_id: i64, attempt: i32, told: &Told) -> Result<(), Fault> {
+    let text = serde_json::to_string(told).map_err(|_| Fault::Row(format!("the progress of request {request_id}")))?;
+    let mut tx = platform.db.begin().await?;
+    rows::tell(&mut tx, request_id, attempt, text).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// The archive is in the vault: the request becomes ready, if this attempt is still the one. `false` means the object is nobody's.
 pub(crate) async fn finish(platform: &Platform, request: &Request, archive: &ArchiveRow) -> Result<bool, Fault> {
     let now = platform.now();
@@ -456,8 +553,8 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
     if !grants::touch(&mut tx, request.grant_id, now).await? {
         return Err(RetryRefusal::NotGranted(request_id));
     }
-    let body = AddBody { data_format: request.format()?, categories: request.categories()? };
-    let asked = Asked::new(body, &platform.catalogue).map_err(|_| RetryRefusal::NotGranted(request_id))?;
+    let asked = Asked::of(request.categories()?, request.format()?, &platform.catalogue)
+        .map_err(|_| RetryRefusal::NotGranted(request_id))?;
     let held = grants::held(&mut tx, request.grant_id).await?;
     let singles = grants::spend(&held, &asked.needs).map_err(|_| RetryRefusal::NotGranted(request_id))?;
     if !grants::spend_on(&mut tx, request.grant_id, &singles, request_id).await? || !rows::requeue(&mut tx, request_id).await? {

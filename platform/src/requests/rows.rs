@@ -14,6 +14,9 @@ pub(super) struct NewRequest<'a> {
     pub(super) categories: String,
     pub(super) category_key: String,
     pub(super) idempotency_key: Option<&'a str>,
+    pub(super) since: Option<Millis>,
+    pub(super) until: Option<Millis>,
+    pub(super) documents: bool,
 }
 
 pub(super) async fn insert(tx: &mut Tx, new: NewRequest<'_>, now: Millis) -> Result<(), Fault> {
@@ -21,8 +24,9 @@ pub(super) async fn insert(tx: &mut Tx, new: NewRequest<'_>, now: Millis) -> Res
         tx,
         execute,
         "insert into requests
-           (request_id, grant_id, app_id, person_id, format, categories, category_key, status, attempt, applied_at, idempotency_key)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
+           (request_id, grant_id, app_id, person_id, format, categories, category_key, status, attempt, applied_at, idempotency_key,
+            since_at, until_at, documents)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13)",
         new.request_id,
         new.bearer.grant_id,
         new.bearer.app_id,
@@ -33,6 +37,9 @@ pub(super) async fn insert(tx: &mut Tx, new: NewRequest<'_>, now: Millis) -> Res
         RequestState::Queued,
         now,
         new.idempotency_key.map(ToOwned::to_owned),
+        new.since,
+        new.until,
+        new.documents,
     )?;
     Ok(())
 }
@@ -43,7 +50,7 @@ pub async fn by_id(tx: &mut Tx, request_id: i64) -> Result<Option<Request>, Faul
         tx,
         optional Request,
         "select request_id, grant_id, app_id, person_id, format, categories, status, attempt, applied_at, collecting_at, ready_at,
-                expires_at, ended_at, failure, failure_detail
+                expires_at, ended_at, failure, failure_detail, since_at, until_at, documents, progress
          from requests
          where request_id = $1",
         request_id,
@@ -77,6 +84,37 @@ pub async fn latest_of_pair(tx: &mut Tx, app_id: i64, person_id: i64, limit: i64
         app_id,
         person_id,
         limit,
+    )?)
+}
+
+/// Which part of a pair's requests is wanted, the latest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Only those in this state as it is stored.
+    pub state: Option<RequestState>,
+    /// Only those after this one in the list: when it was made, its number.
+    pub after: Option<(Millis, i64)>,
+    /// So many at most.
+    pub limit: i64,
+}
+
+/// A page of one app's requests for one person.
+pub async fn page_of_pair(tx: &mut Tx, app_id: i64, person_id: i64, page: Page) -> Result<Vec<Request>, Fault> {
+    let (at, id) = page.after.unwrap_or((Millis(i64::MAX), 0));
+    Ok(sql!(
+        tx,
+        all Request,
+        "select * from requests
+         where app_id = $1 and person_id = $2 and (applied_at < $3 or (applied_at = $3 and request_id > $4))
+           and (status = $5 or $5 is null)
+         order by applied_at desc, request_id
+         limit $6",
+        app_id,
+        person_id,
+        at,
+        id,
+        page.state,
+        page.limit,
     )?)
 }
 
@@ -176,7 +214,7 @@ pub(super) async fn begin(tx: &mut Tx, request_id: i64, attempt: i32, now: Milli
         tx,
         execute,
         "update requests
-         set status = $2, attempt = $3, collecting_at = coalesce(collecting_at, $4)
+         set status = $2, attempt = $3, collecting_at = coalesce(collecting_at, $4), progress = null
          where request_id = $1 and attempt < $3 and status in ($5, $6, $7)",
         request_id,
         RequestState::Running,
@@ -187,6 +225,18 @@ pub(super) async fn begin(tx: &mut Tx, request_id: i64, attempt: i32, now: Milli
         c,
     )?;
     Ok(moved == 1)
+}
+
+pub(super) async fn tell(tx: &mut Tx, request_id: i64, attempt: i32, told: String) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "update requests set progress = $3 where request_id = $1 and attempt = $2 and status = 'running'",
+        request_id,
+        attempt,
+        told,
+    )?;
+    Ok(())
 }
 
 pub(super) async fn finish(tx: &mut Tx, request_id: i64, attempt: i32, now: Millis, expires_at: Millis) -> Result<bool, Fault> {

@@ -1,6 +1,8 @@
 //! Calls for data: what they cost, who may make them, and how they are found again.
 
+use archive::write::Format;
 use futures_util::future::join_all;
+use platform::Millis;
 use platform::apps::{self, AppStatus, Details};
 use platform::audit::Actor;
 use platform::grants::{self, Bearer};
@@ -38,6 +40,88 @@ fn the_lawful_moves_are_those_of_the_documentation() {
         for to in RequestState::ALL {
             assert_eq!(to.may_come_from().contains(from), lawful.contains(&(*from, *to)), "{from} to {to}");
         }
+    }
+}
+
+/// What either surface says of what is stored: an archive past its time is gone, swept up or not.
+fn told(stored: RequestState, expires_at: Option<i64>) -> (RequestState, RequestStatus) {
+    let request = requests::Request {
+        request_id: 1,
+        grant_id: 1,
+        app_id: 1,
+        person_id: 1,
+        format: "json".into(),
+        categories: "[]".into(),
+        status: stored,
+        attempt: 1,
+        applied_at: Millis(0),
+        collecting_at: None,
+        ready_at: None,
+        expires_at: expires_at.map(Millis),
+        ended_at: None,
+        failure: None,
+        failure_detail: None,
+        since_at: None,
+        until_at: None,
+        documents: false,
+        progress: None,
+    };
+    (request.state(Millis(100)), request.status(Millis(100)))
+}
+
+#[test]
+fn both_surfaces_say_the_same_of_every_state() {
+    use RequestState::{Cancelled, Expired, Failed, Queued, Ready, Running};
+    for stored in RequestState::ALL {
+        for expires_at in [None, Some(99), Some(100), Some(101)] {
+            let (own, wire) = told(*stored, expires_at);
+            let meant = match stored {
+                Ready if expires_at == Some(101) => (Ready, RequestStatus::Downloading),
+                Ready => (Expired, RequestStatus::Expired),
+                Queued | Running => (*stored, RequestStatus::Pending),
+                Failed | Expired => (*stored, RequestStatus::Expired),
+                Cancelled => (Cancelled, RequestStatus::Cancelled),
+            };
+            assert_eq!((own, wire), meant, "{stored} {expires_at:?}");
+        }
+    }
+}
+
+db_test! {
+    async fn what_the_own_api_asks_for_is_kept_and_counts_as_asked(engine) {
+        let w = World::new(engine).await;
+        let bearer = w.consent(&[BASIC, ACTIVITY_ONGOING]).await;
+        let asked = |format| Asked::of(vec!["activity".into()], format, &w.platform.catalogue).unwrap();
+        let wishes = [
+            asked(Format::Json),
+            asked(Format::Text),
+            asked(Format::Ndjson),
+            asked(Format::Csv),
+            asked(Format::Json).between(Some(Millis(-5)), None),
+            asked(Format::Json).between(None, Some(Millis(-5))),
+            asked(Format::Json).between(Some(Millis(1)), Some(Millis(2))),
+            asked(Format::Json).documented(true),
+        ];
+        for (at, wish) in wishes.iter().enumerate() {
+            let key = format!("k{at}");
+            let id = requests::add(&w.platform, &bearer, wish, Some(&key)).await.unwrap();
+            for (other, another) in wishes.iter().enumerate() {
+                let again = requests::add(&w.platform, &bearer, another, Some(&key)).await;
+                match again {
+                    Ok(again) => assert!(again == id && other == at, "{wish:?} and {another:?} count as the same"),
+                    Err(refusal) => assert!(matches!(refusal, AddRefusal::KeyReused) && other != at, "{refusal} {wish:?}"),
+                }
+            }
+            let kept = w.request(id).await;
+            let range = (kept.since_at.map(|at| at.0), kept.until_at.map(|at| at.0));
+            let format = [Format::Json, Format::Text, Format::Ndjson, Format::Csv].get(at).copied().unwrap_or(Format::Json);
+            assert_eq!((kept.format().unwrap(), kept.documents), (format, at == 7));
+            assert_eq!(range, [(Some(-5), None), (None, Some(-5)), (Some(1), Some(2))].get(at.wrapping_sub(4)).copied().unwrap_or_default());
+            let told = kept.checked(&[CheckField::DataFormat], w.platform.now()).unwrap().data_format;
+            assert_eq!(told, Some(if matches!(format, Format::Text | Format::Csv) { DataFormat::Text } else { DataFormat::Json }));
+        }
+        // What the wire stored before there was another surface is read as ever.
+        assert_eq!(w.number("select count(*) from requests where format in ('json', 'text')").await, 6);
     }
 }
 

@@ -57,6 +57,9 @@ enum Noun {
     /// Keys: what seals secrets and archives
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Signing: the keys that sign what archives say of themselves
+    #[command(subcommand)]
+    Signing(SigningVerb),
     /// Staff: who reviews, helps and administers
     #[command(subcommand)]
     Staff(staff::StaffVerb),
@@ -236,6 +239,14 @@ enum KeysVerb {
     Rotate,
 }
 
+#[derive(Debug, Subcommand)]
+enum SigningVerb {
+    /// List the keys, those that sign no more included
+    List,
+    /// Have another key sign from now on; earlier ones stay published, so that earlier archives verify
+    Rotate,
+}
+
 fn span(text: &str) -> Result<Span, String> {
     Span::parse(text).ok_or_else(|| "write a whole number and s, min, h or d, such as 24h".into())
 }
@@ -313,6 +324,7 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
             }
             Ok(json!({ "resealed": sealed }))
         }
+        Noun::Signing(verb) => signing(&platform, verb).await,
         // Told above, where no store is needed.
         Noun::Acts => Ok(acts()),
     };
@@ -578,6 +590,17 @@ fn request_row(request: &Request) -> Result<Value, Fault> {
         "applied_at": time(request.applied_at),
         "failure": request.failure,
     }))
+}
+
+async fn signing(platform: &Platform, verb: SigningVerb) -> anyhow::Result<Value> {
+    match verb {
+        SigningVerb::List => {
+            let keys = platform::signing::published(platform).await?;
+            let told = keys.into_iter().map(|key| json!({ "kid": key.kid, "key": key.x, "from": key.from, "until": key.until }));
+            Ok(told.collect())
+        }
+        SigningVerb::Rotate => Ok(json!({ "kid": platform::signing::rotate(platform, Actor::Operator).await? })),
+    }
 }
 
 async fn job(platform: &Platform, verb: JobVerb) -> anyhow::Result<Value> {

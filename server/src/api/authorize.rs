@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State as With};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use platform::apps::{self, App, RedirectUri};
 use platform::people::Person;
@@ -74,7 +74,9 @@ impl From<sqlx::Error> for Refused {
 pub(crate) async fn authorize(With(state): With<State>, id: CallId, request: Request) -> Response {
     let page = Page::new(&state, &id);
     if !is(&request, &Method::GET) && !is(&request, &Method::HEAD) {
-        return page.problem(StatusCode::METHOD_NOT_ALLOWED);
+        let mut response = page.problem(StatusCode::METHOD_NOT_ALLOWED);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     let signed_in = match session::signed_in(&state, request.headers()).await {

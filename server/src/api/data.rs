@@ -27,7 +27,7 @@ pub(super) struct Call {
     pub(super) bearer: Bearer,
     pub(super) headers: HeaderMap,
     query: Option<String>,
-    body: Bytes,
+    pub(super) body: Bytes,
 }
 
 /// What of an answer is decided before the call's own work: the quota's headers; and what the access log gets to know.
@@ -35,6 +35,8 @@ pub(super) struct Call {
 pub(super) struct Told {
     fields: HeaderMap,
     pub(super) heard: Heard,
+    /// Whether bytes of an archive go out, which are noted when they end.
+    pub(super) sends: bool,
 }
 
 impl Told {
@@ -66,6 +68,11 @@ pub(super) async fn receive(
     if !is(&request, &Method::POST) {
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use POST.").with("allow", HeaderValue::from_static("POST")));
     }
+    admit(state, request, request_type, told).await
+}
+
+/// The same once the method is known to be right.
+pub(super) async fn admit(state: &State, request: Request, request_type: RequestType, told: &mut Told) -> Result<Call, Refusal> {
     let (parts, body) = request.into_parts();
     let body =
         http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
@@ -100,7 +107,7 @@ pub(super) async fn bearer(state: &State, headers: &HeaderMap, request_type: Opt
 }
 
 impl Call {
-    fn params(&self) -> Result<Params, Refusal> {
+    pub(super) fn params(&self) -> Result<Params, Refusal> {
         Params::parse(self.query.as_deref().unwrap_or_default().as_bytes())
             .map_err(|bad| Refusal::params(format!("In the query, {bad}.")))
     }
@@ -112,7 +119,7 @@ impl Call {
     }
 
     /// The body, if it is JSON or says nothing of itself.
-    fn json(&self) -> Result<&[u8], Refusal> {
+    pub(super) fn json(&self) -> Result<&[u8], Refusal> {
         match http::media_type(&self.headers).as_deref() {
             None | Some("application/json") => Ok(&self.body),
             Some(_) if self.body.is_empty() => Ok(&self.body),
@@ -186,7 +193,7 @@ async fn add_request(state: &State, request: Request, told: &mut Told) -> Result
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut values = headers.get_all("idempotency-key").iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -199,7 +206,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 }
 
 /// What a caller sent, short enough to be said back.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State as With};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -52,41 +52,86 @@ async fn open(state: &State, request: Request, told: &mut Told) -> Result<Respon
         RequestStatus::Expired => return Err(Refusal::params("The archive has expired. Make a new request.")),
         RequestStatus::Cancelled => return Err(Refusal::params("The request was cancelled.")),
     }
+    send(state, &call, &found, told, &Method::POST).await
+}
+
+/// Sends the archive of a request that is ready; to `GET` only if the caller does not hold it already, to `HEAD` without a byte of it.
+pub(super) async fn send(
+    state: &State,
+    call: &Call,
+    found: &requests::Request,
+    told: &mut Told,
+    method: &Method,
+) -> Result<Response, Refusal> {
+    let platform = &state.platform;
     let mut tx = platform.db.read().await.map_err(Fault::from)?;
     let archive = requests::archive_of(&mut tx, found.request_id).await?.ok_or_else(incorrect_id)?;
     drop(tx);
     let size = archive.len();
     let etag = format!("\"{}\"", archive.sha256);
-    let range = asked_range(&call, &etag, size)?;
+    let name = format!("attachment; filename=\"{}.zip\"", found.request_id);
+    if method != Method::POST
+        && call.headers.contains_key(header::IF_MATCH)
+        && !names(&call.headers, header::IF_MATCH, &etag, false)
+    {
+        return Err(Refusal::status(StatusCode::PRECONDITION_FAILED, "The archive is another than If-Match names."));
+    }
+    if method != Method::POST && names(&call.headers, header::IF_NONE_MATCH, &etag, true) {
+        return Ok(answer(StatusCode::NOT_MODIFIED, Body::empty(), &etag, &name));
+    }
+    if method == Method::HEAD {
+        let mut response = answer(StatusCode::OK, Body::empty(), &etag, &name);
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+        return Ok(response);
+    }
+    let range = asked_range(call, &etag, size)?;
     let (part, status) = match range {
         Some(range) => (range, StatusCode::PARTIAL_CONTENT),
         None => (0..size, StatusCode::OK),
     };
     let detail = if status == StatusCode::OK { "whole".to_owned() } else { format!("bytes {}-{}", part.start, part.end - 1) };
     // The record comes first: nothing leaves without it.
-    if requests::begin_download(platform, &call.bearer, &found, &detail).await?.is_none() {
+    if requests::begin_download(platform, &call.bearer, found, &detail).await?.is_none() {
         return Err(incorrect_id());
     }
     metrics::counter!("portward_downloads_total", "world" => platform.world.as_str()).increment(1);
     let key = archive.key(platform)?;
     let bytes = platform.vault.read(&archive.object, &key, size, part.clone());
-    let sending = Sending::new(told.heard, state.clone(), status == StatusCode::OK, part.end - part.start);
+    told.sends = true;
+    let sending =
+        Sending::new(told.heard, state.clone(), access_log::Call::Download, status == StatusCode::OK, part.end - part.start);
     let body = Body::from_stream(watched(state.clone(), found.request_id, bytes, sending));
+    let mut response = answer(status, body, &etag, &name);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+    if status == StatusCode::PARTIAL_CONTENT {
+        headers.insert(header::CONTENT_RANGE, text(&format!("bytes {}-{}/{size}", part.start, part.end - 1)));
+    }
+    Ok(response)
+}
+
+fn answer(status: StatusCode, body: Body, etag: &str, disposition: &str) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
-    headers.insert(header::CONTENT_DISPOSITION, text(format!("attachment; filename=\"{request_id}.zip\"")));
+    headers.insert(header::CONTENT_DISPOSITION, text(disposition));
     headers.insert(header::ETAG, text(etag));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if status == StatusCode::PARTIAL_CONTENT {
-        headers.insert(header::CONTENT_RANGE, text(format!("bytes {}-{}/{size}", part.start, part.end - 1)));
-    }
-    Ok(response)
+    response
+}
+
+fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether a condition names this archive. `If-Match` compares strongly, `If-None-Match` weakly (RFC 9110 13.1.1, 13.1.2).
+fn names(headers: &HeaderMap, condition: header::HeaderName, etag: &str, weakly: bool) -> bool {
+    let lists = headers.get_all(condition).iter().filter_map(|value| value.to_str().ok());
+    let same = |tag: &str| tag == "*" || tag == etag || (weakly && tag.strip_prefix("W/") == Some(etag));
+    lists.flat_map(|list| list.split(',')).map(str::trim).any(same)
 }
 
 /// The one range that is asked for, if `If-Range` agrees (RFC 9110 13.1.5, 14.2).
@@ -109,14 +154,14 @@ fn asked_range(call: &Call, etag: &str, size: u64) -> Result<Option<Range<u64>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Whole,
     Part(Range<u64>),
     Nowhere,
 }
 
 /// Reads `Range: bytes=a-b`. Anything else than one range of bytes is passed over, and the whole is sent, as RFC 9110 14.2 allows.
-fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
+pub(super) fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
     let mut values = headers.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Asked::Whole };
     let spec = value.to_str().ok().and_then(|text| text.trim().strip_prefix("bytes=")).and_then(|spec| spec.split_once('-'));
@@ -150,7 +195,7 @@ fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
 
 /// Ends the stream with a fault when the archive is no longer to be read: withdrawn, cancelled, expired. What was sent until then is a
 /// torn file, which no reader takes for whole.
-fn watched(
+pub(super) fn watched(
     state: State,
     request_id: i64,
     bytes: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static,
@@ -199,6 +244,27 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_str(value).unwrap());
         parse_range(&headers, 100)
+    }
+
+    #[test]
+    fn conditions_name_an_archive() {
+        let named = |condition: &str, weakly| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_str(condition).unwrap());
+            names(&headers, header::IF_MATCH, "\"ab\"", weakly)
+        };
+        for (condition, strongly, weakly) in [
+            ("\"ab\"", true, true),
+            ("*", true, true),
+            ("\"x\", \"ab\"", true, true),
+            ("W/\"ab\"", false, true),
+            ("W/\"x\"", false, false),
+            ("ab", false, false),
+            ("\"abc\"", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((named(condition, false), named(condition, true)), (strongly, weakly), "{condition}");
+        }
     }
 
     #[test]

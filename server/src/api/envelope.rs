@@ -21,6 +21,9 @@ pub(crate) struct Refusal {
     cause: Option<Box<Fault>>,
 }
 
+/// Code, status, message, a header, and the cause.
+pub(super) type Parts = (ErrorCode, StatusCode, String, Option<(&'static str, HeaderValue)>, Option<Box<Fault>>);
+
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -42,6 +45,11 @@ impl Refusal {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<HeaderValue>) -> Self {
         self.header = Some((name, Box::new(value.into())));
         self
+    }
+
+    /// What it is made of, for the dialect of the own API.
+    pub(super) fn into_parts(self) -> Parts {
+        (self.code, self.status, self.message, self.header.map(|(name, value)| (name, *value)), self.cause)
     }
 
     /// The answer: `data` is empty, or left out where the call has none.

@@ -1,30 +1,44 @@
-//! The wire: OAuth, user info and the data calls, in TikTok's two dialects of error.
+//! The wire: OAuth, user info and the data calls, in TikTok's two dialects of error; and the own API beside it.
 
 pub(crate) mod authorize;
 mod data;
 mod download;
 mod envelope;
+mod keys;
+mod media;
 mod oauth;
 mod params;
 mod record;
 mod user;
+mod v1;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any};
+use axum::routing::{MethodRouter, any, get};
 
 use crate::http::CallId;
 use crate::state::State;
 
 pub(crate) use oauth::{FORM_LIMIT, basic_user};
 pub(crate) use params::Params;
+pub(crate) use v1::{DOCUMENT, Kind, PROBLEMS};
 
 /// The routes of the wire. Each answers with and without its last slash; nothing is ever redirected there (`client-rules.md` 9).
 pub(crate) fn routes() -> Router<State> {
     let mut router = Router::new();
-    let routes: [(&str, MethodRouter<State>); 8] = [
+    for (path, route) in wire_paths() {
+        router = router.route(path, route.clone()).route(&format!("{path}/"), route);
+    }
+    for (path, route) in v1::paths() {
+        router = router.route(path, route);
+    }
+    router.route("/media/{request}/{token}", get(media::serve)).route(platform::signing::PUBLISHED_AT, get(keys::keys))
+}
+
+fn wire_paths() -> [(&'static str, MethodRouter<State>); 8] {
+    [
         ("/v2/auth/authorize", any(authorize::authorize)),
         ("/v2/oauth/token", any(oauth::token)),
         ("/v2/oauth/revoke", any(oauth::revoke)),
@@ -33,11 +47,7 @@ pub(crate) fn routes() -> Router<State> {
         ("/v2/user/data/check", any(data::check)),
         ("/v2/user/data/cancel", any(data::cancel)),
         ("/v2/user/data/download", any(download::download)),
-    ];
-    for (path, route) in routes {
-        router = router.route(path, route.clone()).route(&format!("{path}/"), route);
-    }
-    router
+    ]
 }
 
 /// The answer to a path of the wire that means nothing, in the dialect of its neighbours; `None` for paths that are pages.
@@ -47,6 +57,8 @@ pub(crate) fn not_found(path: &str, id: &CallId) -> Option<Response> {
         Some(oauth::not_found(id))
     } else if below("/v2") && !below("/v2/auth") {
         Some(envelope::not_found(id))
+    } else if below("/v1") {
+        Some(v1::not_found(id))
     } else {
         None
     }
@@ -55,4 +67,19 @@ pub(crate) fn not_found(path: &str, id: &CallId) -> Option<Response> {
 /// Whether a request is of the method that its path wants.
 fn is(request: &Request, method: &Method) -> bool {
     request.method() == method
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_served_is_described_and_the_other_way_round() {
+        let wire = wire_paths().into_iter().map(|(path, _)| format!("{path}/"));
+        let served: BTreeSet<String> = wire.chain(v1::paths().into_iter().map(|(path, _)| path.to_owned())).collect();
+        let described: BTreeSet<String> = DOCUMENT["paths"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(served, described);
+    }
 }

@@ -2,6 +2,7 @@
 
 use platform::access_log::{Access, Call};
 use platform::grants::Bearer;
+use platform::requests::Request;
 use wire::RequestId;
 
 use crate::state::State;
@@ -19,6 +20,16 @@ impl Heard {
     /// Whose token came with it.
     pub(super) fn bearer(&mut self, bearer: &Bearer) {
         (self.app, self.person, self.grant) = (Some(bearer.app_id), Some(bearer.person_id), Some(bearer.grant_id));
+    }
+
+    /// What a request is about, where no token came.
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            app: Some(request.app_id),
+            person: Some(request.person_id),
+            grant: Some(request.grant_id),
+            request: Some(request.request_id),
+        }
     }
 
     /// Which app proved itself, or failed to.
@@ -57,14 +68,15 @@ impl Heard {
 pub(super) struct Sending {
     heard: Heard,
     state: State,
+    call: Call,
     whole: bool,
     wanted: u64,
     sent: u64,
 }
 
 impl Sending {
-    pub(super) fn new(heard: Heard, state: State, whole: bool, wanted: u64) -> Self {
-        Self { heard, state, whole, wanted, sent: 0 }
+    pub(super) fn new(heard: Heard, state: State, call: Call, whole: bool, wanted: u64) -> Self {
+        Self { heard, state, call, whole, wanted, sent: 0 }
     }
 
     /// So many bytes were handed on.
@@ -80,6 +92,6 @@ impl Drop for Sending {
             (true, true) => "whole",
             (true, false) => "part",
         };
-        self.heard.note_bytes(&self.state, Call::Download, answer, self.sent);
+        self.heard.note_bytes(&self.state, self.call, answer, self.sent);
     }
 }

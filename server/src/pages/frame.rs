@@ -172,14 +172,16 @@ impl Frame {
             return items;
         }
         let catalogue = item("catalogue", "/developers/catalogue", "Catalogue");
+        let api = item("docs", "/docs", "API");
         if self.account.is_none() {
-            return vec![catalogue, item("review", "/developers/review", "How we review")];
+            return vec![catalogue, item("review", "/developers/review", "How we review"), api];
         }
         vec![
             item("apps", "/developers/apps", "Manage apps"),
             item("organisations", "/developers/organisations", "Organisations"),
             item("support", "/developers/support", "Support"),
             catalogue,
+            api,
             item("account", "/developers/account", "Account"),
         ]
     }

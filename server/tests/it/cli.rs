@@ -180,6 +180,13 @@ async fn check_tells_each_fault() {
         }
     }
     std::fs::write(portward.path("catalog.toml"), CATALOGUE).expect("a catalogue");
+    // What is selected and not declared is told, and serves: `body` here, as a new column of a table would be with `select *`.
+    edit(&portward, "catalog.toml", |text| text + "[section.fields]\nWhen = { type = \"integer\" }\n");
+    edit(&portward, "catalog.toml", |text| text.replace("body as \"Body\" from", "body as \"Body\", id as \"When\" from"));
+    let (right, words) = check();
+    let told = words.lines().find(|line| line.contains("`Body`")).unwrap_or_default();
+    assert!(right && told.contains("sources         warning") && told.contains("is not declared"), "{words}");
+    std::fs::write(portward.path("catalog.toml"), CATALOGUE).expect("a catalogue");
     // A vault that cannot be one, and an app whose scopes are too long for widely used clients.
     std::fs::write(portward.path("file"), "").expect("a file");
     edit(&portward, "portward.toml", |text| text + "[vault]\nfolder = \"file\"\n");

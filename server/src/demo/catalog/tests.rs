@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use archive::catalogue::{Catalogue, Sensitivity};
 use archive::source::Sources;
-use archive::write::{ExportError, Order};
+use archive::write::{ExportError, Identity, Order};
 use rusqlite::Connection;
 use serde_json::Value;
 use wire::DataFormat;
@@ -59,9 +59,13 @@ impl House {
         let order = Order {
             subject: subject.to_owned(),
             categories: categories.iter().map(|name| (*name).to_owned()).collect(),
-            format,
+            format: format.into(),
             at: "2026-11-22T12:00:00Z".parse().unwrap(),
+            since: None,
+            until: None,
+            identity: Identity::default(),
             level: 1,
+            documents: None,
         };
         let copy = file.try_clone().unwrap();
         let (progress, cancel) = (Arc::default(), tokio_util::sync::CancellationToken::new());

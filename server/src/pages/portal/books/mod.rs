@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod checks;
+mod reference;
 mod review;
 mod sample;
 
@@ -39,6 +40,7 @@ pub(super) fn acts() -> Vec<Act> {
         see(FEED, Needs::Anyone, "Follow the catalogue's editions", feed),
         see("/developers/catalogue/sample/{file}", Needs::Anyone, "Download a sample archive", sample),
         see("/developers/review", Needs::Anyone, "Read how applications are reviewed", review),
+        see("/docs", Needs::Anyone, "Read the API's reference", reference::show),
     ]
 }
 

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use archive::catalogue::{ALL_DATA, Catalogue};
 use archive::source::Sources;
-use archive::write::{Order, Progress};
+use archive::write::{Format, Identity, Order, Progress};
 use platform::{editions, people};
 use tokio_util::sync::CancellationToken;
-use wire::DataFormat;
 
 use crate::state::State;
 
@@ -70,7 +69,16 @@ async fn write(catalogue: Arc<Catalogue>, sources: &Sources, subject: String, mu
         Some(all) => vec![all.name.clone()],
         None => catalogue.categories().iter().map(|category| category.name.clone()).collect(),
     };
-    let order = Order { subject, categories, format: DataFormat::Json, at: jiff::Timestamp::UNIX_EPOCH, level: 9 };
+    // Made-up people need no secret, and the same sample is made each time.
+    let identity = Identity {
+        open_id: Some("sample-open-id".into()),
+        grant_secret: Some([0; 32]),
+        archive_secret: Some([1; 32]),
+        links: None,
+    };
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let order =
+        Order { subject, categories, format: Format::Json, at, since: None, until: None, identity, level: 9, documents: None };
     let progress = Arc::new(Progress::default());
     let out = file.try_clone()?;
     archive::write::write(catalogue, sources, order, out, progress, CancellationToken::new())
