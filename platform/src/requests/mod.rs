@@ -74,7 +74,7 @@ pub struct Request {
     pub app_id: i64,
     /// For whose data.
     pub person_id: i64,
-    /// `json`, `text`, `ndjson` or `csv`: see [`stored`].
+    /// `json`, `text`, `ndjson` or `csv`.
     pub format: String,
     /// What was asked for, as it was spelt: a JSON list.
     pub categories: String,
