@@ -24,7 +24,7 @@ pub(super) struct CompareArgs {
     /// The catalogue's file
     #[arg(long, value_name = "FILE", default_value = "catalog.toml")]
     catalog: PathBuf,
-    /// The person, as the catalogue's [subject] names one
+    /// The person, as the catalogue's subject names one
     #[arg(long, value_name = "ID")]
     person: String,
     /// The archive

@@ -28,7 +28,7 @@ const WIDTH: usize = 110;
 pub(super) struct PreviewArgs {
     #[command(flatten)]
     which: WhichCatalogue,
-    /// The person, as the catalogue's [subject] names one
+    /// The person, as the catalogue's subject names one
     #[arg(long, value_name = "ID")]
     person: String,
     /// Build the archive too, in this file
