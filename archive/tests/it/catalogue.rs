@@ -183,7 +183,12 @@ fn each_fault_has_its_line_and_its_cure() {
             "[[section.nest]]",
             &["[[section.nest]] has no `query`"],
         ),
-        (":subject\"\n", ":subject\"\n[store.s3]\nurl = \"y\"\n", "url = \"y\"", &["`url` of [store.s3] names no store", "s3://"]),
+        (
+            ":subject\"\n",
+            ":subject\"\n[store.s3]\nurl = \"y\"\n",
+            "url = \"y\"",
+            &["`url` of [store.s3] names no store", "s3://"],
+        ),
         ("categories = [\"activity\"]", "categories = [\"activity\"", "path = ", &["this is not TOML"]),
     ];
     let good = with(SECTION);

@@ -154,7 +154,8 @@ fn table(rows: &[(String, String, String, [Said; EVERYBODY.len()])]) -> String {
             let _ = write!(out, " {} |", EVERYBODY[*at]);
         }
         let _ = write!(out, "\n|---|---|{}\n", "---|".repeat(shown.len()));
-        for (method, path, what, said) in rows.iter().filter(|(_, path, ..)| path.starts_with("/console") == (side == "/console")) {
+        for (method, path, what, said) in rows.iter().filter(|(_, path, ..)| path.starts_with("/console") == (side == "/console"))
+        {
             let mut words = what.chars();
             let first: String = words.next().into_iter().flat_map(char::to_uppercase).collect();
             let _ = write!(out, "| {first}{} | `{method} {path}` |", words.as_str());
