@@ -72,7 +72,6 @@ pub(crate) fn documents(seed: Option<u8>) -> Documents {
         request: "4711".into(),
         app: App { name: "Lumen\nLabs".into(), client_key: Some("aw1".into()) },
         operator: Operator { name: "Shop".into(), keys: Some("https://shop.example/.well-known/portward-keys.json".into()) },
-        refused: vec![("secrets".into(), "the person did not agree".into())],
         signer: seed.map(signer),
         now: Arc::new(|| "2026-03-01T12:00:05Z".parse().unwrap()),
     }
@@ -138,7 +137,6 @@ async fn it_says_what_it_is(engine: Engine) {
         assert_eq!((sections[0].rows, sections[0].nested[0].rows, sections[1].rows), (3, 3, 3));
         let omissions: Vec<_> = manifest.omissions.iter().map(|one| (one.kind, one.field.as_deref(), one.values)).collect();
         for wanted in [
-            (OmissionKind::CategoryRefused, None, None),
             (OmissionKind::FieldAltered, Some("seller"), None),
             (OmissionKind::FieldLeftOut, Some("product"), None),
             (OmissionKind::LookupMissing, Some("product"), Some(1)),

@@ -18,6 +18,7 @@ mod lost;
 mod media;
 mod mysql;
 mod nests;
+mod omissions;
 mod owner;
 mod proxy;
 mod ranges;
