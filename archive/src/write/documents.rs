@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::out::{Message, Out};
 use super::{ExportError, FileSummary, Format, MediaSummary, SectionSummary, readme};
-use crate::catalogue::{ALL_DATA, Catalogue, Placed, Rule, Section, Shape};
+use crate::catalogue::{ALL_DATA, Catalogue, Media, Placed, Rule, Section, Shape};
 use crate::manifest::{self, Manifest, Omission, OmissionKind};
 use crate::sign::Signer;
 
@@ -206,27 +206,45 @@ impl Asked {
                 omissions
                     .push(Omission { values: Some(summary.repaired), ..omission(OmissionKind::TextsRepaired, path, reason) });
             }
-            for (why, objects) in known.media.get(&path.join(" / ")).into_iter().flat_map(|media| &media.left_out) {
-                let reason = match *why {
-                    "too_large" => "these files are larger than the operator gives",
-                    "type" => "these files are not of a type that the operator gives, whatever their names say",
-                    "key" => "what the operator has as the names of these files names none",
-                    _ => "these files are not where the operator keeps them",
-                };
-                omissions.push(Omission { values: Some(*objects), ..omission(OmissionKind::MediaLeftOut, path, reason) });
-            }
-            let media = known.catalogue.sections().get(place.section).and_then(|section| section.media.as_ref());
-            let linked = |placed: Placed| self.format == Format::Json || placed == Placed::Links;
-            if let Some(media) = media.filter(|media| summary.rows > 0 && linked(media.placed)) {
-                let reason = match self.links {
-                    true => "these files are not in the archive itself: there are links to them, which end when it does",
-                    false => "these files are not in the archive: there are the names that the operator keeps them under",
-                };
-                omissions
-                    .push(Omission { field: Some(media.column.clone()), ..omission(OmissionKind::MediaLinked, path, reason) });
+            if let Some(section) = known.catalogue.sections().get(place.section) {
+                section.with_media().for_each(|(nest, inner, media)| self.media(known, summary, (nest, inner, media), &mut omissions));
             }
         }
         omissions
+    }
+
+    /// What became of the media of a section, or of what is nested in it.
+    fn media(
+        &self,
+        known: &Known<'_>,
+        summary: &SectionSummary,
+        (nest, section, media): (Option<&str>, &Section, &Media),
+        omissions: &mut Vec<Omission>,
+    ) {
+        let path = &summary.path;
+        for (why, objects) in known.media.get(&section.name()).into_iter().flat_map(|media| &media.left_out) {
+            let reason = match *why {
+                "too_large" => "these files are larger than the operator gives",
+                "type" => "these files are not of a type that the operator gives, whatever their names say",
+                "key" => "what the operator has as the names of these files names none",
+                _ => "these files are not where the operator keeps them",
+            };
+            let field = nest.map(str::to_owned);
+            omissions.push(Omission { field, values: Some(*objects), ..omission(OmissionKind::MediaLeftOut, path, reason) });
+        }
+        let rows = match nest {
+            None => summary.rows,
+            Some(nest) => summary.nested.iter().find(|(field, _)| field == nest).map_or(0, |(_, rows)| *rows),
+        };
+        if rows > 0 && (self.format == Format::Json || media.placed == Placed::Links) {
+            let reason = match self.links {
+                true => "these files are not in the archive itself: there are links to them, which end when it does",
+                false => "these files are not in the archive: there are the names that the operator keeps them under",
+            };
+            let column = &media.column;
+            let field = Some(nest.map_or_else(|| column.clone(), |nest| format!("{nest}.{column}")));
+            omissions.push(Omission { field, ..omission(OmissionKind::MediaLinked, path, reason) });
+        }
     }
 
     /// What is in the range, where one was asked for.
