@@ -150,7 +150,7 @@ impl<R: BufRead> CsvRows<R> {
 
     /// One record; none at the end.
     fn record(&mut self) -> Result<Option<Vec<Field>>, RowError> {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut quotes) = (Vec::new(), 0);
         // A record ends with the first line break that is not between quotes.
         loop {
             let before = bytes.len();
@@ -162,10 +162,11 @@ impl<R: BufRead> CsvRows<R> {
             if count == 0 && before == 0 {
                 return Ok(None);
             }
-            if bytes.last() != Some(&b'\n') {
+            if count == 0 || bytes.last() != Some(&b'\n') {
                 return Err(self.wrong("has no end: the file was cut off"));
             }
-            if bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 0 {
+            quotes += bytes.iter().skip(before).filter(|byte| **byte == b'"').count();
+            if quotes % 2 == 0 {
                 break;
             }
         }
