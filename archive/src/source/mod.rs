@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use self::http::{ServiceRow, service_rows};
 use crate::catalogue::contents::{Live, Type};
 use crate::catalogue::{Address, Catalogue, Engine, Fault, Owner, Place, Section, SourceSpec};
 use crate::store::Store;
