@@ -2,6 +2,7 @@
 
 mod http;
 mod http_lines;
+mod known;
 mod mysql;
 mod mysql_types;
 mod postgres;
