@@ -259,7 +259,10 @@ mod tests {
     fn tables_are_read_as_they_are_written() {
         let table = "\"a\",\"b,\"\"c\"\r\n\"=1\",-5\r\n,\"\"\r\n\"'=1\",true\r\n\"''x\",\"two\r\nlines, \"\"quoted\"\"\"\r\n";
         let mut rows = CsvRows::new(table.as_bytes()).unwrap();
-        assert_eq!((rows.columns(), rows.column("b,\"c"), rows.column("c")), (&["a".to_owned(), "b,\"c".to_owned()][..], Some(1), None));
+        assert_eq!(
+            (rows.columns(), rows.column("b,\"c"), rows.column("c")),
+            (&["a".to_owned(), "b,\"c".to_owned()][..], Some(1), None)
+        );
         assert_eq!(rows.next().unwrap().unwrap(), [text("=1"), bare("-5")]);
         assert_eq!(rows.next().unwrap().unwrap(), [Field::Null, text("")]);
         assert_eq!(rows.next().unwrap().unwrap(), [text("=1"), bare("true")]);

@@ -234,7 +234,10 @@ fn conflicts(section: &Section, media: &Media) -> Vec<(String, &'static str)> {
         found.push((format!("the column `{column}` holds media and is hidden"), "what is hidden is not written; show it"));
     }
     if section.query.as_ref().is_some_and(|query| query.paired.contains(column)) {
-        found.push((format!("the column `{column}` holds media and pairs rows"), "what pairs rows is not written; select it twice"));
+        found.push((
+            format!("the column `{column}` holds media and pairs rows"),
+            "what pairs rows is not written; select it twice",
+        ));
     }
     if section.group_column() == Some(column) {
         found.push((format!("the column `{column}` holds media and names groups"), "group by another column"));

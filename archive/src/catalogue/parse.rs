@@ -16,7 +16,10 @@ use self::sources::read_source;
 use super::excuse::{self, Excuse};
 use super::file::{At, File, Table};
 use super::more::read_key;
-use super::{Catalogue, CatalogueError, Category, Fault, Included, Section, Sensitivity, SourceSpec, StoreSpec, SubjectKey, Texts, media, rules};
+use super::{
+    Catalogue, CatalogueError, Category, Fault, Included, Section, Sensitivity, SourceSpec, StoreSpec, SubjectKey, Texts, media,
+    rules,
+};
 use crate::subject::SubjectType;
 
 /// Longer catalogues are somebody's mistake; the shipped one is a hundredth of it.

@@ -453,7 +453,7 @@ mod tests {
         assert_eq!(title("con"), "Table Con");
         assert_eq!(title("///"), "Table");
         assert_eq!(wire_name("Order Details"), "order_details");
-        assert_eq!(wire_name("größe"), "gre");
+        assert_eq!(wire_name("größe"), "groesse");
         assert_eq!(wire_name("1st"), "data_1st");
         assert_eq!(wire_name("注文"), "data");
         assert!(singulars("categories").contains(&"category".to_owned()));

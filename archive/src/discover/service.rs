@@ -204,8 +204,11 @@ impl Piece {
             let named = ["person", "people", "user", "customer", "owner", "member", "account", "subject", "client"];
             guess::words(name).iter().any(|word| named.contains(&word.as_str()))
         };
-        let mut owners: Vec<&str> =
-            columns.iter().filter(|column| !rows.is_empty() && column.is_always(rows.len(), subject)).map(|column| column.name).collect();
+        let mut owners: Vec<&str> = columns
+            .iter()
+            .filter(|column| !rows.is_empty() && column.is_always(rows.len(), subject))
+            .map(|column| column.name)
+            .collect();
         owners.sort_by_key(|name| !whose(name));
         let owner = owners.first().map(|name| (*name).to_owned());
         if let Some(name) = owners.first().filter(|name| owners.len() > 1 || rows.len() == 1 && !whose(name)) {
@@ -225,7 +228,8 @@ impl Piece {
         let time = columns.iter().find(|column| ranged && column.stored().is_some()).map(|column| column.name.to_owned());
         match &time {
             Some(time) => notes.push(format!("{UNSURE} {time} is taken for the time of a row")),
-            None if ranged => notes.push(format!("{UNSURE} the path takes a range, and no key of the rows is known to be a time; `time` names it")),
+            None if ranged => notes
+                .push(format!("{UNSURE} the path takes a range, and no key of the rows is known to be a time; `time` names it")),
             None => {}
         }
         let mut fields = Vec::new();
@@ -242,7 +246,11 @@ impl Piece {
             title: guess::title(noun),
             path: path.to_owned(),
             // A path that ends with the person leads to one thing.
-            shape: if rows.len() < 2 && segments.last().is_some_and(|segment| segment.contains(":subject")) { "object" } else { "list" },
+            shape: if rows.len() < 2 && segments.last().is_some_and(|segment| segment.contains(":subject")) {
+                "object"
+            } else {
+                "list"
+            },
             notes,
             owner,
             key,
@@ -299,7 +307,9 @@ fn write_out(wish: &ServiceWish, head: String, pieces: &[Piece]) -> Draft {
         }
         off += 1;
         let why = match piece.owner {
-            None => "no key of its rows is the person's name in every one of them, so nobody could see whose they are: have the service send one",
+            None => {
+                "no key of its rows is the person's name in every one of them, so nobody could see whose they are: have the service send one"
+            }
             Some(_) => "its rows hold nothing but whose they are",
         };
         let _ = writeln!(text, "{UNSURE} {}: {why}.", comment(&piece.path));

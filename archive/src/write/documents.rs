@@ -183,7 +183,11 @@ impl Asked {
                     omissions.push(omission(OmissionKind::NotRanged, path, reason));
                 }
                 Some(range) => {
-                    omissions.push(omission(OmissionKind::OutOfRange, path, &format!("a range was asked for: only what is {range}")));
+                    omissions.push(omission(
+                        OmissionKind::OutOfRange,
+                        path,
+                        &format!("a range was asked for: only what is {range}"),
+                    ));
                 }
             }
             for ruled in &summary.ruled {
@@ -207,7 +211,9 @@ impl Asked {
                     .push(Omission { values: Some(summary.repaired), ..omission(OmissionKind::TextsRepaired, path, reason) });
             }
             if let Some(section) = known.catalogue.sections().get(place.section) {
-                section.with_media().for_each(|(nest, inner, media)| self.media(known, summary, (nest, inner, media), &mut omissions));
+                section
+                    .with_media()
+                    .for_each(|(nest, inner, media)| self.media(known, summary, (nest, inner, media), &mut omissions));
             }
         }
         omissions

@@ -44,13 +44,13 @@ async fn differences_are_told_by_section(engine: Engine) {
         assert_eq!(same.sections[0].not_compared, ["seller"]);
         assert!(same.sections[0].omitted.iter().any(|omitted| omitted.field == "product" && omitted.left_out));
 
-        db.run("delete from lines where order_id = 3; delete from orders where id = 3").await;
+        db.run("delete from items where order_id = 3; delete from orders where id = 3").await;
         let found = against(&db, &made).await;
         assert_eq!((counts(&found.sections[0]), counts(&found.sections[1])), ((0, 1, 0), (0, 0, 0)), "deleted at the source");
         assert_eq!(found.sections[0].records, ["extra: id=3"]);
         assert_eq!((found.sections[0].archive_rows, found.sections[0].source_rows), (3, 2));
 
-        db.run("insert into orders values (3, 7, 'wed', 'bob', null); insert into lines values (3, 1, 7, 'cup')").await;
+        db.run("insert into orders values (3, 7, 'wed', 'bob', null); insert into items values (3, 1, 7, 'cup')").await;
         assert!(against(&db, &made).await.is_same(), "and it came back");
         db.run("insert into orders values (9, 7, 'sun', 'bob', null)").await;
         let found = against(&db, &made).await;
@@ -59,10 +59,10 @@ async fn differences_are_told_by_section(engine: Engine) {
         let found = against(&db, &made).await;
         assert_eq!((counts(&found.sections[0]), found.sections[0].records.clone()), ((0, 0, 1), vec!["changed: id=2".into()]));
         // A row within a row.
-        db.run("update orders set day = 'tue' where id = 2; update lines set title = 'mug' where order_id = 3").await;
+        db.run("update orders set day = 'tue' where id = 2; update items set title = 'mug' where order_id = 3").await;
         let found = against(&db, &made).await;
         assert_eq!((counts(&found.sections[0]), found.sections[0].records.clone()), ((0, 0, 1), vec!["changed: id=3".into()]));
-        db.run("update lines set title = 'cup' where order_id = 3").await;
+        db.run("update items set title = 'cup' where order_id = 3").await;
 
         // A section without a key that is written: by all that its rows hold.
         db.run("update visits set at = 2001 where id = 2").await;
@@ -87,7 +87,7 @@ async fn texts_are_compared_by_their_blocks(engine: Engine) {
     for (change, back, wanted) in [
         ("update orders set seller = 'zoe' where id = 1", "update orders set seller = 'bob' where id = 1", (0, 0, 0)),
         ("update orders set day = 'fri' where id = 2", "update orders set day = 'tue' where id = 2", (1, 1, 0)),
-        ("delete from lines where pos = 2", "insert into lines values (1, 2, 7, 'ink')", (0, 1, 0)),
+        ("delete from items where pos = 2", "insert into items values (1, 2, 7, 'ink')", (0, 1, 0)),
     ] {
         db.run(change).await;
         let found = against(&db, &made).await;
@@ -98,15 +98,16 @@ async fn texts_are_compared_by_their_blocks(engine: Engine) {
 }
 both!(texts, super::texts_are_compared_by_their_blocks);
 
-/// The same sections on every engine: where two connections cannot see one state, what is nested and looked up comes from a source of another name.
+/// The same sections on every engine: where two connections cannot see one state, what is nested and looked up comes from sources of other names.
 fn sections(db: &Db) -> String {
     if db.engine != Engine::Mysql {
         return SECTIONS.to_owned();
     }
     let apart = SECTIONS
         .replace("[[section.nest]]", "[[section.nest]]\nsource = \"beside\"")
-        .replace("column = \"product\"\nsource = \"db\"", "column = \"product\"\nsource = \"beside\"");
-    format!("[source.beside]\nkind = \"mysql\"\nurl = \"{}\"\n{apart}", db.url())
+        .replace("column = \"product\"\nsource = \"db\"", "column = \"product\"\nsource = \"behind\"");
+    let source = |name: &str| format!("[source.{name}]\nkind = \"mysql\"\nurl = \"{}\"\n", db.url());
+    source("beside") + &source("behind") + &apart
 }
 
 async fn everything_is_found_in_every_form(engine: Engine) {
@@ -116,7 +117,9 @@ async fn everything_is_found_in_every_form(engine: Engine) {
     for format in Format::ALL {
         let file = tempfile::NamedTempFile::new().unwrap();
         let (out, progress) = (file.reopen().unwrap(), Arc::default());
-        archive::write::write(catalogue.clone(), &sources, asked(format, None), out, progress, CancellationToken::new()).await.unwrap();
+        archive::write::write(catalogue.clone(), &sources, asked(format, None), out, progress, CancellationToken::new())
+            .await
+            .unwrap();
         let again = || async {
             let file = file.reopen().unwrap();
             let question = Question {
@@ -155,8 +158,8 @@ async fn everything_is_found_in_every_form(engine: Engine) {
             ),
             (
                 "changed within",
-                "update lines set title = 'mug' where order_id = 3",
-                "update lines set title = 'cup' where order_id = 3",
+                "update items set title = 'mug' where order_id = 3",
+                "update items set title = 'cup' where order_id = 3",
                 if keyed { (0, 0, 1) } else { (1, 1, 0) },
                 (0, 0, 0),
             ),
@@ -191,7 +194,11 @@ async fn everything_is_found_in_every_form(engine: Engine) {
         ] {
             db.run(change).await;
             let found = again().await;
-            assert_eq!((counts(&found.sections[0]), counts(&found.sections[1])), (orders, visits), "{format}, {what}: {found:#?}");
+            assert_eq!(
+                (counts(&found.sections[0]), counts(&found.sections[1])),
+                (orders, visits),
+                "{format}, {what}: {found:#?}"
+            );
             assert_eq!(found.is_same(), (orders, visits) == ((0, 0, 0), (0, 0, 0)), "{format}, {what}");
             db.run(back).await;
         }

@@ -238,9 +238,13 @@ within = "people/:subject/"
     );
     let (made, summary) = make(&db, &catalogue, order("activity", "7", archive::write::Format::Ndjson)).await.unwrap();
     let members = members(&made);
-    let lines: Vec<Value> = String::from_utf8(members[0].2.clone()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        String::from_utf8(members[0].2.clone()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = members[1..].iter().map(|(name, ..)| name.as_str()).collect();
-    assert_eq!((lines[0]["Pictures"][0]["file"].as_str(), lines[1]["Pictures"][0]["file"].as_str()), (Some(names[0]), Some(names[1])));
+    assert_eq!(
+        (lines[0]["Pictures"][0]["file"].as_str(), lines[1]["Pictures"][0]["file"].as_str()),
+        (Some(names[0]), Some(names[1]))
+    );
     assert!(names.len() == 2 && members[1].2 == PNG && members[2].2 == film(900_000));
     assert_eq!(summary.media["Albums / Pictures"].left_out, [("missing", 1)].into_iter().collect());
     // The manifest says of which field.
@@ -249,7 +253,8 @@ within = "people/:subject/"
         (archive::write::Format::Ndjson, (OmissionKind::MediaLeftOut, Some("Pictures".to_owned()), Some(1))),
         (archive::write::Format::Json, (OmissionKind::MediaLinked, Some("Pictures.file".to_owned()), None)),
     ] {
-        let (made, _) = make(&db, &catalogue, Order { documents: documents.clone(), ..order("activity", "7", format) }).await.unwrap();
+        let (made, _) =
+            make(&db, &catalogue, Order { documents: documents.clone(), ..order("activity", "7", format) }).await.unwrap();
         let omissions = manifest_of(made.file.reopen().unwrap()).unwrap().unwrap().omissions;
         let told: Vec<_> = omissions.into_iter().map(|one| (one.kind, one.field, one.values)).collect();
         assert_eq!(told, [wanted]);

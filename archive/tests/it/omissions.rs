@@ -106,7 +106,9 @@ async fn every_kind_of_omission_is_told() {
     let reason = |kind| omissions.iter().find(|one| one.kind == kind).unwrap().reason.clone();
     assert_eq!(reason(OutOfRange), "a range was asked for: only what is not before 2020-01-01T00:00:00Z");
     assert_eq!(reason(KeyMissing), "the person has no \"customer\", so there was nothing to ask the source for");
-    assert!(readme.contains("Only what is from 2020-01-01 00:00:00") && readme.contains("\n  Orders: not here: the person has no"));
+    assert!(
+        readme.contains("Only what is from 2020-01-01 00:00:00") && readme.contains("\n  Orders: not here: the person has no")
+    );
     assert!(!readme.contains("a range was asked for: only"), "{readme}");
     let mut seen: BTreeSet<String> = omissions.iter().map(|one| format!("{:?}", one.kind)).collect();
 
@@ -124,10 +126,10 @@ async fn every_kind_of_omission_is_told() {
     ];
     assert_eq!(short(&omissions), wanted);
     let media: Vec<&str> = omissions.iter().filter(|one| one.kind == MediaLeftOut).map(|one| one.reason.as_str()).collect();
-    assert_eq!(media, [
-        "what the operator has as the names of these files names none",
-        "these files are not where the operator keeps them"
-    ]);
+    assert_eq!(
+        media,
+        ["what the operator has as the names of these files names none", "these files are not where the operator keeps them"]
+    );
     seen.extend(omissions.iter().map(|one| format!("{:?}", one.kind)));
 
     // Links in the place of files, as in the compatible form or by the catalogue.
@@ -138,7 +140,8 @@ async fn every_kind_of_omission_is_told() {
         assert_eq!(short(&omissions), wanted, "{format} {media}");
         seen.extend(omissions.iter().map(|one| format!("{:?}", one.kind)));
     }
-    let kinds = [FieldLeftOut, FieldAltered, LookupMissing, TextsRepaired, OutOfRange, NotRanged, KeyMissing, MediaLeftOut, MediaLinked];
+    let kinds =
+        [FieldLeftOut, FieldAltered, LookupMissing, TextsRepaired, OutOfRange, NotRanged, KeyMissing, MediaLeftOut, MediaLinked];
     assert_eq!(seen, kinds.iter().map(|kind| format!("{kind:?}")).collect());
 
     // Somebody with the key, for whom all is there.
@@ -146,8 +149,8 @@ async fn every_kind_of_omission_is_told() {
     let plain = Order { documents: Some(documents(None)), ..order("activity", "9", Format::Csv) };
     let (omissions, _) = told(&db, "", plain).await;
     // Without a secret there is no pseudonym.
-    assert_eq!(short(&omissions), [
-        (FieldLeftOut, "Posts".to_owned(), Some("friend"), None),
-        (FieldLeftOut, "Posts".to_owned(), Some("own"), None)
-    ]);
+    assert_eq!(
+        short(&omissions),
+        [(FieldLeftOut, "Posts".to_owned(), Some("friend"), None), (FieldLeftOut, "Posts".to_owned(), Some("own"), None)]
+    );
 }

@@ -42,7 +42,12 @@ async fn draft(service: &Service, paths: &[&str]) -> Result<Draft, DiscoverError
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_service_answers_becomes_a_catalogue_that_serves() {
     let service = Service::start(talk).await;
-    let paths = ["/people/:subject/orders?since=:since&until=:until", "/people/:subject", "/people/:subject/visits", "/people/:subject/none"];
+    let paths = [
+        "/people/:subject/orders?since=:since&until=:until",
+        "/people/:subject",
+        "/people/:subject/visits",
+        "/people/:subject/none",
+    ];
     let draft = draft(&service, &paths).await.unwrap();
     let text = &draft.text;
     assert_eq!((draft.sections, draft.categories), (2, 2), "{text}");
@@ -73,13 +78,22 @@ async fn what_a_service_answers_becomes_a_catalogue_that_serves() {
     assert_eq!(sources.check(&catalogue).await.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
     let (made, _) = export(&catalogue, &sources, "all_data", "8", Format::Ndjson).await.unwrap();
     let members = made.members();
-    assert!(members[0].1.starts_with("{\"id\":41,\"placed_at\":\"2026-01-02 03:04:05\",\"total\":1.50,\"paid\":true"), "{members:?}");
+    assert!(
+        members[0].1.starts_with("{\"id\":41,\"placed_at\":\"2026-01-02 03:04:05\",\"total\":1.50,\"paid\":true"),
+        "{members:?}"
+    );
     assert_eq!(members[1].1, "{\"name\":\"Very Secret Ada\",\"born\":\"1990-01-01\"}\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_none_is_told() {
-    let html = Service::start(|_, _| vec![Step::Say(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 1\r\n\r\n".to_vec()), Step::Say(b"x".to_vec())]).await;
+    let html = Service::start(|_, _| {
+        vec![
+            Step::Say(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 1\r\n\r\n".to_vec()),
+            Step::Say(b"x".to_vec()),
+        ]
+    })
+    .await;
     let told = draft(&html, &["/people/:subject/orders"]).await.unwrap_err().to_string();
     assert!(told.contains("/people/:subject/orders") && told.contains("text/html"), "{told}");
     let words = Service::start(|_, _| answer("[1]\n")).await;

@@ -608,9 +608,9 @@ async fn signing(config: &Config, platform: &Platform, verb: SigningVerb) -> any
                 }
                 db.close().await;
             }
-            let told = keys.into_iter().map(|key| {
-                json!({ "kid": key.kid, "key": key.x, "world": key.world, "from": key.from, "until": key.until })
-            });
+            let told = keys
+                .into_iter()
+                .map(|key| json!({ "kid": key.kid, "key": key.x, "world": key.world, "from": key.from, "until": key.until }));
             Ok(told.collect())
         }
         SigningVerb::Rotate { sandbox: false } => Ok(json!({ "kid": rotate(platform, Actor::Operator).await? })),
