@@ -175,11 +175,7 @@ pub struct Nested {
 pub struct Omission {
     /// What happened.
     pub kind: OmissionKind,
-    /// The category, where it is one's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub category: Option<String>,
-    /// The section, where it is one's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The section.
     pub section: Vec<String>,
     /// The field, where it is one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,12 +202,16 @@ pub enum OmissionKind {
     LookupMissing,
     /// Texts that were not UTF-8 and had U+FFFD put in their broken places.
     TextsRepaired,
+    /// A range was asked for: what is outside of it is not there.
+    OutOfRange,
     /// A range was asked for, and the section has no times: it is whole.
     NotRanged,
+    /// The person has no value of a key that the rows are found by, so the source was not asked.
+    KeyMissing,
     /// Files of an object store that are not in the archive.
     MediaLeftOut,
-    /// A category that was asked for and is not in the archive.
-    CategoryRefused,
+    /// Files of an object store that the rows have links to, and that are not in the archive itself.
+    MediaLinked,
 }
 
 /// Who signs.

@@ -29,13 +29,14 @@
 //! # }
 //! ```
 //!
-//! Instead of waiting, an app can be told: see [`webhook`].
+//! Instead of waiting, an app can be told: see [`webhook`]. What is in an archive of NDJSON or CSV is read by [`rows`].
 
 mod calls;
 mod download;
 mod error;
 mod oauth;
 mod random;
+pub mod rows;
 mod setup;
 mod wait;
 pub mod webhook;

@@ -175,7 +175,6 @@ async fn documents(platform: &Platform, request: &Request) -> Result<Option<arch
         request: request.request_id.to_string(),
         app: archive::manifest::App { name: app.name, client_key: Some(app.client_key) },
         operator: archive::manifest::Operator { name, keys: Some(format!("{}{}", site.base_url, signing::PUBLISHED_AT)) },
-        refused: Vec::new(),
         signer: Some(signing::signer(platform).await?),
         now: Arc::new(move || jiff::Timestamp::from_millisecond(clock.now().0).unwrap_or_default()),
     }))

@@ -134,8 +134,9 @@ pub(super) fn read_store(name: String, table: Table<'_, '_, '_>) -> Option<Store
     Some(spec)
 }
 
-pub(super) fn read_media(table: &Table<'_, '_, '_>) -> Option<Media> {
-    let table = table.table("media", "[section.media]")?;
+/// `[section.media]`, or that of nested rows.
+pub(super) fn read_media(table: &Table<'_, '_, '_>, name: &str) -> Option<Media> {
+    let table = table.table("media", name)?;
     let column = table.required("column", "name the column that holds the object's key: column = \"picture\"");
     let store = table.required("store", "name the store: store = \"pictures\", declared as [store.pictures]");
     let placed = table.choice("as", &[("members", Placed::Members), ("links", Placed::Links)]).unwrap_or(Placed::Members);
@@ -154,7 +155,7 @@ pub(super) fn read_media(table: &Table<'_, '_, '_>) -> Option<Media> {
                 }
             }
             if types.is_empty() {
-                table.fault("types", "`types` of [section.media] allows nothing", "name a type, or take it out to allow all");
+                table.fault("types", format!("`types` of {name} allows nothing"), "name a type, or take it out to allow all");
             }
             types
         }
@@ -164,7 +165,7 @@ pub(super) fn read_media(table: &Table<'_, '_, '_>) -> Option<Media> {
     if within.as_ref().is_some_and(|within| !within.ends_with('/') || !within.contains(":subject")) {
         table.fault(
             "within",
-            "`within` of [section.media] does not keep one person's objects from another's",
+            format!("`within` of {name} does not keep one person's objects from another's"),
             "write what keys begin with, with the person and a slash at its end: within = \"people/:subject/\"",
         );
     }
@@ -182,7 +183,20 @@ impl super::Catalogue {
 
     /// Whether any section holds media.
     pub fn has_media(&self) -> bool {
-        self.sections.iter().any(|section| section.media.is_some())
+        self.with_media().next().is_some()
+    }
+
+    /// The sections and nested rows that hold media.
+    pub(crate) fn with_media(&self) -> impl Iterator<Item = (&Section, &Media)> {
+        self.sections.iter().flat_map(Section::with_media).map(|(_, section, media)| (section, media))
+    }
+}
+
+impl Section {
+    /// What of it holds media: itself, and what is nested in it, by its field.
+    pub(crate) fn with_media(&self) -> impl Iterator<Item = (Option<&str>, &Section, &Media)> {
+        let nests = self.nests.iter().map(|nest| (Some(nest.field.as_str()), &nest.section));
+        std::iter::once((None, self)).chain(nests).filter_map(|(field, section)| Some((field, section, section.media.as_ref()?)))
     }
 }
 
@@ -196,8 +210,7 @@ pub(super) fn check(catalogue: &super::Catalogue, fault: &mut dyn FnMut(&Place, 
             );
         }
     }
-    for section in &catalogue.sections {
-        let Some(media) = &section.media else { continue };
+    for (section, media) in catalogue.with_media() {
         if !catalogue.stores.iter().any(|store| store.name == media.store) {
             fault(
                 &media.place,
@@ -219,6 +232,12 @@ fn conflicts(section: &Section, media: &Media) -> Vec<(String, &'static str)> {
     }
     if section.query.as_ref().is_some_and(|query| query.hidden.contains(column)) {
         found.push((format!("the column `{column}` holds media and is hidden"), "what is hidden is not written; show it"));
+    }
+    if section.query.as_ref().is_some_and(|query| query.paired.contains(column)) {
+        found.push((
+            format!("the column `{column}` holds media and pairs rows"),
+            "what pairs rows is not written; select it twice",
+        ));
     }
     if section.group_column() == Some(column) {
         found.push((format!("the column `{column}` holds media and names groups"), "group by another column"));

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::fields::read_fields;
 use super::file::Table;
+use super::media::read_media;
 use super::parse::{read_owner, time_from};
 use super::{Lookup, Missing, Nest, Owner, Query, Section, SubjectKey};
 use crate::subject::SubjectType;
@@ -93,12 +94,14 @@ fn read_nest(table: Table<'_, '_, '_>, path: &[String], outer: Option<&Query>) -
         hidden: hidden.into_iter().map(|at| at.value).collect(),
     };
     let fields = read_fields(&table, Some(&query), "[section.nest.fields]");
+    let media = read_media(&table, "[section.nest.media]");
     let place = table.place();
     table.finish();
     let field = field?.value;
     let mut path = path.to_vec();
     path.push(field.clone());
-    sql.map(|_| Nest { field, section: Section::inner(path, query, fields, place), on })
+    let section = Section { media, ..Section::inner(path, query, fields, place) };
+    sql.map(|_| Nest { field, section, on })
 }
 
 /// `on = ["order_id"]`, or `on = { id = "order_id" }` where the columns have other names.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use self::ledger::{Hash, Side};
-use self::units::{Plan, Strangers, Unit};
+use self::units::{Plan, Strangers, Unit, Which};
 use crate::catalogue::{ALL_DATA, Catalogue};
 use crate::manifest::Manifest;
 use crate::source::Sources;
@@ -28,7 +28,7 @@ const NAMED: usize = 10;
 pub struct Comparison {
     /// The categories that were read again.
     pub categories: Vec<String>,
-    /// Each section, or each text file with its sections.
+    /// Each section, or each text file with its sections, and the folder of media, if they are members.
     pub sections: Vec<Compared>,
     /// What the archive holds and the catalogue does not know.
     pub unknown: Vec<String>,
@@ -43,6 +43,9 @@ pub struct Compared {
     pub archive_rows: u64,
     /// Its rows at the source, now.
     pub source_rows: u64,
+    /// Of media: the bytes of its files in the archive and in the object stores. Rows are files there, compared by their names and their bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Bytes>,
     /// Records that the source has and the archive has not.
     pub missing: u64,
     /// Records that the archive has and the source has not.
@@ -57,8 +60,17 @@ pub struct Compared {
     pub records: Vec<String>,
     /// What the catalogue's rules leave out or alter.
     pub omitted: Vec<Omitted>,
-    /// Fields that cannot be compared, because they are written anew for every grant.
+    /// Fields of which only is compared whether they have a value, because they are written anew for every grant or archive: pseudonyms, links.
     pub not_compared: Vec<String>,
+}
+
+/// Bytes of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Bytes {
+    /// In the archive.
+    pub archive: u64,
+    /// At the source.
+    pub source: u64,
 }
 
 /// How records are told apart.
@@ -200,23 +212,25 @@ fn guess(archive: &File) -> io::Result<Format> {
 struct Seen {
     side: Side,
     rows: Vec<u64>,
+    bytes: Vec<u64>,
     order: Vec<Sha256>,
     /// Places whose records were told apart by their keys.
     keyed: Vec<bool>,
     strangers: Strangers,
 }
 
-fn see(plan: &Plan, archive: &File) -> io::Result<Seen> {
+fn see(plan: &Plan, which: Which, archive: &File) -> io::Result<Seen> {
     let count = plan.places.len();
     let (mut side, mut rows, mut order) = (Side::default(), vec![0; count], vec![Sha256::new(); count]);
-    let mut keyed = vec![true; count];
-    let strangers = plan.walk(archive, &mut |unit: Unit<'_>| {
+    let (mut keyed, mut bytes) = (vec![true; count], vec![0; count]);
+    let strangers = plan.walk(which, archive, &mut |unit: Unit<'_>| {
         rows[unit.place] += 1;
+        bytes[unit.place] += unit.bytes;
         order[unit.place].update(unit.content);
         keyed[unit.place] &= unit.key != unit.content;
         side.add(u32::try_from(unit.place).unwrap_or(u32::MAX), &unit.key, &unit.content)
     })?;
-    Ok(Seen { side, rows, order, keyed, strangers })
+    Ok(Seen { side, rows, bytes, order, keyed, strangers })
 }
 
 fn sides(
@@ -226,7 +240,8 @@ fn sides(
     fresh: &File,
     summaries: &[SectionSummary],
 ) -> Result<(Vec<Compared>, Vec<String>), CompareError> {
-    let (mut left, mut right) = (see(plan, archive)?, see(plan, fresh)?);
+    let mut left = see(plan, Which::Given, archive)?;
+    let mut right = see(plan, Which::Fresh, fresh)?;
     let mut compared: Vec<Compared> = Vec::with_capacity(plan.places.len());
     for (at, place) in plan.places.iter().enumerate() {
         let mut omitted = Vec::new();
@@ -242,6 +257,7 @@ fn sides(
             section: place.name.clone(),
             archive_rows: left.rows[at],
             source_rows: right.rows[at],
+            bytes: place.files.then(|| Bytes { archive: left.bytes[at], source: right.bytes[at] }),
             by: match (place.counted_only, left.rows[at] + right.rows[at] > 0 && left.keyed[at] && right.keyed[at]) {
                 (true, _) => By::Count,
                 (_, true) => By::Key,
@@ -280,8 +296,8 @@ fn name(plan: &Plan, archive: &File, fresh: &File, unlike: &[(usize, Hash)], com
     }
     let wanted: HashSet<(usize, Hash)> = unlike.iter().copied().collect();
     let mut words: [Vec<(usize, Hash, String)>; 2] = Default::default();
-    for (words, file) in words.iter_mut().zip([archive, fresh]) {
-        plan.walk(file, &mut |unit: Unit<'_>| {
+    for (words, (which, file)) in words.iter_mut().zip([(Which::Given, archive), (Which::Fresh, fresh)]) {
+        plan.walk(which, file, &mut |unit: Unit<'_>| {
             if wanted.contains(&(unit.place, unit.key)) && words.len() < 4 * wanted.len() {
                 words.push((unit.place, unit.key, unit.words.to_owned()));
             }

@@ -1,5 +1,6 @@
 //! What is compared: the rows of an archive's sections, one after another, as they are written. Fields that cannot be compared are passed over.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -22,10 +23,14 @@ pub(super) struct Place {
     shape: Form,
     /// The columns that identify a record, where they are written.
     key: Vec<String>,
-    /// Columns that are passed over, for nested rows by the field that holds them.
+    /// Columns of whose values is compared only whether there is one, for nested rows by the field that holds them.
     pub(super) masked: Vec<String>,
     /// The same by their labels in TXT.
     labels: Vec<String>,
+    /// Which of them the archive has at all: what is made anew has all of them.
+    met: Vec<Cell<bool>>,
+    /// Whether it is the folder of media, whose files are compared by their bytes.
+    pub(super) files: bool,
     /// Whether the group's name is passed over.
     blind: bool,
     /// Whether the rows cannot be compared, only counted.
@@ -47,14 +52,62 @@ pub(super) struct Unit<'u> {
     pub(super) content: Hash,
     /// What identifies the record, in words; empty where nothing does.
     pub(super) words: &'u str,
+    /// Of files, their bytes.
+    pub(super) bytes: u64,
+}
+
+/// Which of the two archives is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The one that is judged. It is looked at first.
+    Given,
+    /// The one that was made to compare it with.
+    Fresh,
+}
+
+impl Place {
+    /// Whether a masked column is looked at: what the given archive does not have, because there was no secret to write it with, says nothing.
+    fn looks_at(&self, masked: usize, which: Which) -> bool {
+        let Some(met) = self.met.get(masked) else { return false };
+        if which == Which::Given {
+            met.set(true);
+        }
+        met.get()
+    }
+
+    /// Whether some columns of the rows within this field are masked.
+    fn masks_within(&self, field: &str) -> bool {
+        self.masked.iter().any(|masked| masked.strip_prefix(field).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    /// The folder of media.
+    fn of_files(folder: &str) -> Self {
+        Self {
+            name: folder.to_owned(),
+            sections: Vec::new(),
+            shape: Form::List,
+            key: Vec::new(),
+            masked: Vec::new(),
+            labels: Vec::new(),
+            met: Vec::new(),
+            files: true,
+            blind: false,
+            counted_only: false,
+        }
+    }
+
+    /// The place of a column among the masked ones.
+    fn masks(&self, column: &str) -> Option<usize> {
+        self.masked.iter().position(|masked| masked == column)
+    }
 }
 
 /// What a walk over an archive needs.
 pub(super) struct Plan {
     pub(super) places: Vec<Place>,
     format: Format,
-    /// Where media lie, if there are any. Rows name them, and the manifest counts their bytes.
-    media: Option<String>,
+    /// Where media lie, if they are members.
+    media: Option<(String, usize)>,
     /// By the section's path, or by the file's name.
     by_path: HashMap<Vec<String>, usize>,
 }
@@ -62,8 +115,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The sections that an archive of these categories has. `knows_open_id` says that the person's name can be compared.
     pub(super) fn new(catalogue: &Catalogue, categories: &[String], format: Format, knows_open_id: bool) -> Self {
-        let media = catalogue.has_media().then(|| crate::write::media_folder(catalogue, format));
-        let mut plan = Self { places: Vec::new(), format, media, by_path: HashMap::new() };
+        let mut plan = Self { places: Vec::new(), format, media: None, by_path: HashMap::new() };
         let names = catalogue.file_names();
         for index in catalogue.indexes_of(categories) {
             let Some(section) = catalogue.sections().get(index) else { continue };
@@ -88,6 +140,7 @@ impl Plan {
                     place.sections.push(index);
                     place.masked.extend(masked);
                     place.labels.extend::<Vec<String>>(labels);
+                    place.met.resize(place.masked.len(), Cell::new(false));
                     place.counted_only |= lines;
                 }
                 None => {
@@ -102,34 +155,53 @@ impl Plan {
                             Shape::Object | Shape::Value | Shape::Constant(_) => Form::One,
                         },
                         key: section.query.as_ref().map(|query| query.key.clone()).unwrap_or_default(),
+                        met: vec![Cell::new(false); masked.len()],
                         masked,
                         labels,
+                        files: false,
                         blind,
                         counted_only: lines,
                     });
                 }
             }
         }
+        // The compatible form has links.
+        if catalogue.has_media() && format != Format::Json {
+            let folder = crate::write::media_folder(catalogue, format);
+            plan.places.push(Place::of_files(folder.trim_end_matches('/')));
+            plan.media = Some((folder, plan.places.len() - 1));
+        }
         plan
     }
 
-    /// Tells every row of an archive, in order.
-    pub(super) fn walk(&self, archive: &File, tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>) -> io::Result<Strangers> {
+    /// Tells every row of an archive, in order, and every file of its media.
+    pub(super) fn walk(
+        &self,
+        which: Which,
+        archive: &File,
+        tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>,
+    ) -> io::Result<Strangers> {
         let mut file = archive.try_clone()?;
         io::Seek::rewind(&mut file)?;
         let mut zip = zip::ZipArchive::new(BufReader::new(file)).map_err(io::Error::other)?;
         let mut strangers = Strangers::default();
         for at in 0..zip.len() {
-            let member = zip.by_index(at).map_err(io::Error::other)?;
+            let mut member = zip.by_index(at).map_err(io::Error::other)?;
             let name = member.name().map_err(io::Error::other)?.into_owned();
-            if crate::manifest::is_reserved(&name) || self.media.as_ref().is_some_and(|media| name.starts_with(media.as_str())) {
+            if crate::manifest::is_reserved(&name) {
+                continue;
+            }
+            if let Some((_, place)) = self.media.as_ref().filter(|(folder, _)| name.starts_with(folder.as_str())) {
+                let (hash, bytes) = digest(&mut member)?;
+                let key = short(Sha256::new().chain_update(&name));
+                tell(Unit { place: *place, key, content: short(hash), words: &name, bytes })?;
                 continue;
             }
             let mut reader = BufReader::with_capacity(64 << 10, member);
             let place = self.by_path.get(std::slice::from_ref(&name)).copied();
             match (self.format, place) {
                 (Format::Json, _) if name.ends_with(".json") => {
-                    let mut walk = Walk { plan: self, path: Vec::new(), tell, strangers: &mut strangers, failed: None };
+                    let mut walk = Walk { plan: self, which, path: Vec::new(), tell, strangers: &mut strangers, failed: None };
                     let mut read = serde_json::Deserializer::from_reader(&mut reader);
                     let done = Node(&mut walk).deserialize(&mut read);
                     if let Some(error) = walk.failed.take() {
@@ -137,9 +209,9 @@ impl Plan {
                     }
                     done.map_err(io::Error::other)?;
                 }
-                (Format::Text, Some(place)) => self.blocks(place, &mut reader, tell)?,
-                (Format::Ndjson, Some(place)) => self.lines(place, &mut reader, tell)?,
-                (Format::Csv, Some(place)) => self.records(place, &mut reader, tell)?,
+                (Format::Text, Some(place)) => self.blocks(place, which, &mut reader, tell)?,
+                (Format::Ndjson, Some(place)) => self.lines(place, which, &mut reader, tell)?,
+                (Format::Csv, Some(place)) => self.records(place, which, &mut reader, tell)?,
                 _ if name.starts_with("No data.") => {}
                 _ => strangers.add(name),
             }
@@ -148,7 +220,13 @@ impl Plan {
     }
 
     /// TXT: runs of lines that are not blank.
-    fn blocks(&self, at: usize, reader: &mut impl BufRead, tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn blocks(
+        &self,
+        at: usize,
+        which: Which,
+        reader: &mut impl BufRead,
+        tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let Some(place) = self.places.get(at) else { return Ok(()) };
         let mut hash = Sha256::new();
         let (mut any, mut hidden) = (false, false);
@@ -160,7 +238,7 @@ impl Plan {
                 if std::mem::take(&mut any) {
                     let content = short(std::mem::take(&mut hash));
                     let content = if place.counted_only { Hash::default() } else { content };
-                    tell(Unit { place: at, key: content, content, words: "" })?;
+                    tell(Unit { place: at, key: content, content, words: "", bytes: 0 })?;
                 }
                 if ended {
                     return Ok(());
@@ -169,10 +247,14 @@ impl Plan {
             }
             any = true;
             if !line.starts_with(b"    ") {
-                hidden = place
-                    .labels
-                    .iter()
-                    .any(|label| line.strip_prefix(label.as_bytes()).is_some_and(|rest| rest.starts_with(b": ")));
+                let value = |label: &String| line.strip_prefix(label.as_bytes()).and_then(|rest| rest.strip_prefix(b": "));
+                let masked = place.labels.iter().enumerate().find_map(|(at, label)| Some((at, value(label)?)));
+                hidden = masked.is_some();
+                if let Some((masked, value)) = masked
+                    && place.looks_at(masked, which)
+                {
+                    feed(&mut hash, &[b"masked", &masked.to_le_bytes(), &[u8::from(value == b"N/A\n")]]);
+                }
             }
             if !hidden {
                 hash.update(&line);
@@ -181,7 +263,13 @@ impl Plan {
     }
 
     /// NDJSON: a value on every line.
-    fn lines(&self, at: usize, reader: &mut impl BufRead, tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn lines(
+        &self,
+        at: usize,
+        which: Which,
+        reader: &mut impl BufRead,
+        tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let Some(place) = self.places.get(at) else { return Ok(()) };
         let mut line = Vec::new();
         loop {
@@ -190,13 +278,19 @@ impl Plan {
                 return Ok(());
             }
             let raw: &RawValue = serde_json::from_slice(&line).map_err(io::Error::other)?;
-            let (key, content, words) = row(place, None, raw)?;
-            tell(Unit { place: at, key, content, words: &words })?;
+            let (key, content, words) = row(place, which, None, raw)?;
+            tell(Unit { place: at, key, content, words: &words, bytes: 0 })?;
         }
     }
 
     /// CSV: records, of which the first names the columns.
-    fn records(&self, at: usize, reader: &mut impl Read, tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn records(
+        &self,
+        at: usize,
+        which: Which,
+        reader: &mut impl Read,
+        tell: &mut dyn FnMut(Unit<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let Some(place) = self.places.get(at) else { return Ok(()) };
         let mut head: Option<Vec<String>> = None;
         let mut fields: Vec<Vec<u8>> = vec![Vec::new()];
@@ -208,13 +302,17 @@ impl Plan {
                 return Ok(());
             };
             let (mut content, mut key, mut words) = (Sha256::new(), Sha256::new(), Vec::new());
-            // Rows within rows are one value: one that cannot be compared hides the others.
-            let hidden = |name: &str| {
-                let within =
-                    |masked: &String| masked == name || masked.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-                place.masked.iter().any(within)
-            };
-            for (name, value) in names.iter().zip(&values).filter(|(name, _)| !hidden(name)) {
+            for (name, value) in names.iter().zip(&values) {
+                if let Some(masked) = place.masks(name) {
+                    if place.looks_at(masked, which) {
+                        feed(&mut content, &[name.as_bytes(), &[u8::from(value.is_empty())]]);
+                    }
+                    continue;
+                }
+                if place.masks_within(name) {
+                    nested(place, which, name, &unquoted(value), &mut content)?;
+                    continue;
+                }
                 feed(&mut content, &[name.as_bytes(), value]);
                 if place.key.contains(name) {
                     feed(&mut key, &[name.as_bytes(), value]);
@@ -224,7 +322,8 @@ impl Plan {
             let content = short(content);
             let known = !place.key.is_empty() && words.len() == place.key.len();
             let key = if known { short(key) } else { content };
-            tell(Unit { place: at, key, content, words: if known { words.join(", ") } else { String::new() }.as_str() })
+            let words = if known { words.join(", ") } else { String::new() };
+            tell(Unit { place: at, key, content, words: &words, bytes: 0 })
         };
         let mut block = vec![0; 64 << 10];
         loop {
@@ -282,7 +381,9 @@ fn masked(section: &Section, knows_open_id: bool, format: Format) -> Vec<String>
     let links = |media: &&Media| format == Format::Json || media.placed == Placed::Links;
     masked.extend(section.media.iter().filter(links).map(|media| media.column.clone()));
     for nest in &section.nests {
-        masked.extend(of(&nest.section, &format!("{}.", nest.field)));
+        let within = format!("{}.", nest.field);
+        masked.extend(of(&nest.section, &within));
+        masked.extend(nest.section.media.iter().filter(links).map(|media| format!("{within}{}", media.column)));
     }
     masked
 }
@@ -296,6 +397,20 @@ fn label(section: &Section, column: &str) -> String {
     };
     let nested = of.and_then(|nest| nest.section.field(name)).and_then(|field| field.label.clone());
     own.or(nested).unwrap_or_else(|| crate::write::text::label(name))
+}
+
+/// What a file holds, and how many bytes.
+fn digest(file: &mut impl Read) -> io::Result<(Sha256, u64)> {
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut block)?;
+        if count == 0 {
+            return Ok((hash, bytes));
+        }
+        hash.update(&block[..count]);
+        bytes += count as u64;
+    }
 }
 
 fn short(hash: Sha256) -> Hash {
@@ -312,7 +427,7 @@ fn feed(hash: &mut Sha256, parts: &[&[u8]]) {
 }
 
 /// A row of JSON: what identifies it, what it holds, and the former in words.
-fn row(place: &Place, group: Option<&str>, raw: &RawValue) -> io::Result<(Hash, Hash, String)> {
+fn row(place: &Place, which: Which, group: Option<&str>, raw: &RawValue) -> io::Result<(Hash, Hash, String)> {
     let (mut content, mut key, mut words) = (Sha256::new(), Sha256::new(), Vec::new());
     let group = group.filter(|_| !place.blind);
     if let Some(group) = group {
@@ -323,18 +438,14 @@ fn row(place: &Place, group: Option<&str>, raw: &RawValue) -> io::Result<(Hash, 
     if raw.get().starts_with('{') {
         let fields: Fields = serde_json::from_str(raw.get()).map_err(io::Error::other)?;
         for (name, value) in &fields.0 {
-            if place.masked.contains(name) {
+            if let Some(masked) = place.masks(name) {
+                if place.looks_at(masked, which) {
+                    feed(&mut content, &[name.as_bytes(), &[u8::from(value.get() == "null")]]);
+                }
                 continue;
             }
-            let within = format!("{name}.");
-            if place.masked.iter().any(|column| column.starts_with(&within)) && value.get().starts_with('[') {
-                let rows: Vec<Fields> = serde_json::from_str(value.get()).map_err(io::Error::other)?;
-                feed(&mut content, &[name.as_bytes()]);
-                for fields in &rows {
-                    let kept = fields.0.iter().filter(|(inner, _)| !place.masked.contains(&format!("{within}{inner}")));
-                    kept.for_each(|(inner, value)| feed(&mut content, &[inner.as_bytes(), value.get().as_bytes()]));
-                    feed(&mut content, &[b"row"]);
-                }
+            if place.masks_within(name) && value.get().starts_with('[') {
+                nested(place, which, name, value.get(), &mut content)?;
                 continue;
             }
             feed(&mut content, &[name.as_bytes(), value.get().as_bytes()]);
@@ -363,6 +474,25 @@ fn row(place: &Place, group: Option<&str>, raw: &RawValue) -> io::Result<(Hash, 
     }
 }
 
+/// Rows within a row, of whose fields some are masked.
+fn nested(place: &Place, which: Which, field: &str, json: &str, content: &mut Sha256) -> io::Result<()> {
+    let rows: Vec<Fields> = serde_json::from_str(json).map_err(io::Error::other)?;
+    feed(content, &[field.as_bytes()]);
+    for fields in &rows {
+        for (inner, value) in &fields.0 {
+            match place.masks(&format!("{field}.{inner}")) {
+                None => feed(content, &[inner.as_bytes(), value.get().as_bytes()]),
+                Some(masked) if place.looks_at(masked, which) => {
+                    feed(content, &[inner.as_bytes(), &[u8::from(value.get() == "null")]]);
+                }
+                Some(_) => {}
+            }
+        }
+        feed(content, &[b"row"]);
+    }
+    Ok(())
+}
+
 /// An object's fields, as they are written.
 struct Fields(Vec<(String, Box<RawValue>)>);
 
@@ -389,6 +519,7 @@ impl<'de> Deserialize<'de> for Fields {
 /// A walk over a JSON document.
 struct Walk<'w> {
     plan: &'w Plan,
+    which: Which,
     path: Vec<String>,
     tell: &'w mut dyn FnMut(Unit<'_>) -> io::Result<()>,
     strangers: &'w mut Strangers,
@@ -398,8 +529,8 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn row<E: serde::de::Error>(&mut self, at: usize, group: Option<&str>, raw: &RawValue) -> Result<(), E> {
         let Some(place) = self.plan.places.get(at) else { return Ok(()) };
-        let told =
-            row(place, group, raw).and_then(|(key, content, words)| (self.tell)(Unit { place: at, key, content, words: &words }));
+        let told = row(place, self.which, group, raw)
+            .and_then(|(key, content, words)| (self.tell)(Unit { place: at, key, content, words: &words, bytes: 0 }));
         told.map_err(|error| {
             let words = E::custom(&error);
             self.failed = Some(error);

@@ -1,17 +1,23 @@
 //! From a schema to a catalogue that works, with a mark at everything that was guessed.
 
+mod file;
+mod joins;
+mod times;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::guess::{self, Stored, Value};
-use super::quote::{comment, identifier, quoted_for, toml, toml_lines};
+use self::joins::{Joins, table_name};
+use self::times::Times;
+use super::guess::{self, Value};
+use super::quote::{identifier, quoted_for, toml};
 use super::schema::{Column, ColumnKind, Schema, Table};
 use super::ways::{Hop, Way, Ways};
 use crate::catalogue::{Engine, Snapshot};
 use crate::subject::SubjectType;
 
 /// A mark of something that a human should look at.
-const UNSURE: &str = "# unsure:";
+pub(super) const UNSURE: &str = "# unsure:";
 
 /// What the draft is made from.
 pub(super) struct Ground<'g> {
@@ -134,7 +140,7 @@ pub(super) fn draft(ground: &Ground<'_>) -> Draft {
             }
         }
     }
-    write_out(ground, &families, &pieces, &excuses)
+    file::catalogue(ground, &families, &pieces, &excuses)
 }
 
 fn order_of(ways: &Ways, table: usize) -> usize {
@@ -202,36 +208,6 @@ fn unique_title(ground: &Ground<'_>, at: usize, way: &Way, ways: usize, taken: &
     title
 }
 
-/// The names that tables go by in a query.
-fn aliases(ground: &Ground<'_>, tables: &[usize]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for table in tables {
-        let words = guess::words(&ground.schema.tables[*table].name);
-        let mut name: String = words.iter().filter_map(|word| word.chars().next()).filter(char::is_ascii_lowercase).collect();
-        if name.is_empty() || identifier(ground.engine, &name) != name {
-            name = "t".to_owned();
-        }
-        let mut alias = name.clone();
-        let mut number = 1;
-        while found.contains(&alias) || identifier(ground.engine, &alias) != alias {
-            number += 1;
-            alias = format!("{name}{number}");
-        }
-        found.push(alias);
-    }
-    found
-}
-
-fn table_name(ground: &Ground<'_>, table: &Table) -> String {
-    let name = identifier(ground.engine, &table.name);
-    match (&table.schema, ground.engine) {
-        (Some(schema), _) => format!("{}.{name}", identifier(ground.engine, schema)),
-        // Whatever the role's search path is.
-        (None, Engine::Postgres) => format!("public.{name}"),
-        (None, _) => name,
-    }
-}
-
 fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: usize, title: String) -> Option<Piece> {
     let table = &ground.schema.tables[at];
     let person = &ground.schema.tables[ground.ways.person];
@@ -283,8 +259,16 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
         times.field(column);
     }
     let mut fields = times.fields.clone();
+    // One row a person: its own table, or a table whose reference is unique.
+    let one = match way.as_slice() {
+        [] => person.is_unique(&[ground.key.to_owned()]),
+        way => {
+            way.iter().all(|hop| !hop.against && ground.schema.tables[hop.from].is_unique(&hop.columns))
+                && joins.by_key(ground, way)
+        }
+    };
     // Who somebody is does not depend on since when.
-    let time = if way.is_empty() { None } else { times.time(table, &kept) };
+    let time = if one { None } else { times.time(table, &kept) };
     if at == ground.ways.person
         && kept.iter().any(|column| column.name == owner)
         && !fields.iter().any(|(name, _)| *name == owner)
@@ -313,14 +297,6 @@ fn piece(ground: &Ground<'_>, at: usize, way: &Way, family: &Family, category: u
         let _ = writeln!(query, "  order by {order}");
     }
     query.truncate(query.trim_end().len());
-    // One row a person: its own table, or a table whose reference is unique.
-    let one = match way.as_slice() {
-        [] => person.is_unique(&[ground.key.to_owned()]),
-        way => {
-            way.iter().all(|hop| !hop.against && ground.schema.tables[hop.from].is_unique(&hop.columns))
-                && joins.by_key(ground, way)
-        }
-    };
     let shared = way.iter().any(|hop| hop.against && !ground.schema.tables[hop.to].is_unique(&hop.to_columns));
     let path = vec![family.title.trim_start_matches("Your ").split(' ').map(capital).collect::<Vec<_>>().join(" "), title];
     let time = time.map(|(column, unsure)| {
@@ -417,88 +393,6 @@ fn tell_way(ground: &Ground<'_>, at: usize, way: &Way, notes: &mut Vec<String>) 
     }
 }
 
-/// The tables between a row and the person.
-struct Joins<'w> {
-    hops: &'w [Hop],
-    aliases: Vec<String>,
-    /// What is compared with the person.
-    subject: String,
-    /// The column that is compared, where it is one of the section's own table.
-    own: Option<String>,
-    /// What is selected as the owner otherwise.
-    expression: String,
-}
-
-impl<'w> Joins<'w> {
-    fn of(ground: &Ground<'_>, at: usize, way: &'w Way) -> Self {
-        let person = &ground.schema.tables[ground.ways.person];
-        let key = person.column(ground.key);
-        let folds = key.is_some_and(|key| key.folds_case);
-        let unique = person.is_unique(&[ground.key.to_owned()]);
-        // The last table before the person may say itself whose row it is.
-        let last = way.last().and_then(|hop| {
-            let place = hop.to_columns.iter().position(|name| name == ground.key)?;
-            let column = hop.columns.get(place)?;
-            let alike = ground.schema.tables[hop.from].column(column)?.kind == key?.kind;
-            (!folds && unique && alike && !hop.against).then(|| column.clone())
-        });
-        let hops = if last.is_some() { &way[..way.len() - 1] } else { way.as_slice() };
-        let tables: Vec<usize> = std::iter::once(at).chain(hops.iter().map(|hop| hop.to)).collect();
-        let aliases = aliases(ground, &tables);
-        let holder = aliases.last().cloned().unwrap_or_default();
-        let holder_table = &ground.schema.tables[*tables.last().unwrap_or(&at)];
-        let column = last.unwrap_or_else(|| ground.key.to_owned());
-        let name = format!("{holder}.{}", identifier(ground.engine, &column));
-        let kind = holder_table.column(&column).map(|column| column.kind);
-        // Blanks that fill a text up are no part of what names the person.
-        let cast = ground.engine == Engine::Postgres && matches!(kind, Some(ColumnKind::PaddedText | ColumnKind::Other));
-        let subject = if cast && kind == Some(ColumnKind::Other) { format!("{name}::text") } else { name.clone() };
-        let expression = if cast { format!("{name}::text") } else { name };
-        Self { own: (hops.is_empty() && !cast).then_some(column), hops, aliases, subject, expression }
-    }
-
-    /// The owner's column, which is added to what is selected unless it is there.
-    fn owner(&self, ground: &Ground<'_>, kept: &[&Column], selected: &mut Vec<String>) -> String {
-        if let Some(own) = &self.own
-            && kept.iter().any(|column| column.name == *own)
-        {
-            return own.clone();
-        }
-        let mut name = "owner_id".to_owned();
-        let mut number = 1;
-        while kept.iter().any(|column| column.name.eq_ignore_ascii_case(&name)) {
-            number += 1;
-            name = format!("owner_id_{number}");
-        }
-        selected.push(format!("{} as {}", self.expression, identifier(ground.engine, &name)));
-        name
-    }
-
-    fn text(&self, ground: &Ground<'_>) -> String {
-        let mut text = String::new();
-        for (at, hop) in self.hops.iter().enumerate() {
-            let (from, to) = (&self.aliases[at], &self.aliases[at + 1]);
-            let pairs: Vec<String> = hop
-                .columns
-                .iter()
-                .zip(&hop.to_columns)
-                .map(|(column, to_column)| {
-                    format!("{to}.{} = {from}.{}", identifier(ground.engine, to_column), identifier(ground.engine, column))
-                })
-                .collect();
-            let _ =
-                writeln!(text, "  join {} {to} on {}", table_name(ground, &ground.schema.tables[hop.to]), pairs.join(" and "));
-        }
-        text
-    }
-
-    /// Whether the way ends at the person's key, so that one person is one row of the person's table.
-    fn by_key(&self, ground: &Ground<'_>, way: &[Hop]) -> bool {
-        let key = [ground.key.to_owned()];
-        ground.schema.tables[ground.ways.person].is_unique(&key) && way.iter().all(|hop| !hop.columns.is_empty())
-    }
-}
-
 /// Columns, on lines of a length that can be read.
 fn wrapped(columns: &[String]) -> String {
     let mut text = String::new();
@@ -534,233 +428,6 @@ fn order(ground: &Ground<'_>, table: &Table, alias: &str, key: &[String], kept: 
         kept.iter().filter(|column| column.kind.has_order()).take(8).map(|column| column.name.as_str()).collect()
     };
     names.iter().map(|name| format!("{alias}.{}", identifier(ground.engine, name))).collect::<Vec<_>>().join(", ")
-}
-
-/// What the columns' values are, where their types do not say it.
-struct Times<'t> {
-    engine: Engine,
-    sample: Option<&'t Sample>,
-    /// Names, and the fields' insides.
-    fields: Vec<(String, String)>,
-    notes: &'t mut Vec<String>,
-}
-
-impl Times<'_> {
-    fn values(&self, name: &str) -> Vec<&Value> {
-        self.sample.and_then(|sample| sample.get(name)).map(|values| values.iter().collect()).unwrap_or_default()
-    }
-
-    fn stored(&self, column: &Column) -> Option<Stored> {
-        let by_name = guess::timely(&column.name) || matches!(column.kind, ColumnKind::Timestamp | ColumnKind::Date);
-        by_name.then(|| guess::stored(&self.values(&column.name))).flatten()
-    }
-
-    fn field(&mut self, column: &Column) {
-        let values = self.values(&column.name);
-        let typed = self.engine == Engine::Sqlite;
-        let guessed = match column.kind {
-            ColumnKind::Json if typed || column.domain => guess::json(&values).then(|| "type = \"json\"".to_owned()),
-            ColumnKind::Boolean if typed || self.engine == Engine::Mysql => {
-                guess::boolean(&values).then(|| "type = \"boolean\"".to_owned())
-            }
-            ColumnKind::Boolean if column.domain => Some("type = \"boolean\"".to_owned()),
-            ColumnKind::Integer if column.domain && !guess::timely(&column.name) => Some("type = \"integer\"".to_owned()),
-            ColumnKind::Timestamp if !typed && column.domain => Some("type = \"timestamp\", from = \"text\"".to_owned()),
-            ColumnKind::Date if !typed && column.domain => Some("type = \"date\", from = \"text\"".to_owned()),
-            ColumnKind::Timestamp | ColumnKind::Date if !typed => None,
-            _ => self.stored(column).map(|stored| {
-                match stored {
-                    Stored::Seconds => "type = \"timestamp\", from = \"unix_s\"",
-                    Stored::Millis => "type = \"timestamp\", from = \"unix_ms\"",
-                    Stored::Micros => "type = \"timestamp\", from = \"unix_us\"",
-                    Stored::TextTime { fraction: false } => "type = \"timestamp\", from = \"text\"",
-                    Stored::TextTime { fraction: true } => "type = \"timestamp\", from = \"text\", as = \"%Y-%m-%d %H:%M:%S%.f\"",
-                    Stored::TextDate => "type = \"date\", from = \"text\"",
-                }
-                .to_owned()
-            }),
-        };
-        let Some(field) = guessed else { return };
-        if !column.domain {
-            self.notes.push(format!("{UNSURE} what {} holds was read off some of its values", column.name));
-        }
-        self.fields.push((column.name.clone(), field));
-    }
-
-    /// The column that since and until are compared with, and whether that is a guess.
-    fn time(&self, table: &Table, kept: &[&Column]) -> Option<(String, bool)> {
-        let is_time = |column: &Column| {
-            if !kept.iter().any(|known| known.name == column.name) {
-                return false;
-            }
-            let stored = self.stored(column);
-            let typed = self.engine == Engine::Sqlite;
-            match column.kind {
-                ColumnKind::Timestamp | ColumnKind::Date if !typed => true,
-                ColumnKind::Integer | ColumnKind::Number => stored.is_some(),
-                // Which text is the greatest depends on the collation there.
-                _ => typed && stored.is_some(),
-            }
-        };
-        guess::time(table, is_time).map(|(column, unsure)| (column.name.clone(), unsure))
-    }
-}
-
-fn write_out(ground: &Ground<'_>, families: &[Family], pieces: &[Piece], excuses: &[(String, String)]) -> Draft {
-    let person = &ground.schema.tables[ground.ways.person];
-    let head = ground.head;
-    let mut text = format!(
-        "# What a person's data is, drafted by `portward catalog init` from the tables and keys of the database.\n\
-         # It works as it is. Read it before you serve it, above all where it says `{}`; docs/catalogue.md explains every key.\n\
-         # Then: portward catalog check, and portward catalog preview --person ID.\n\n\
-         format   = 1\n\
-         edition  = {}\n\
-         document = {}\n\n",
-        UNSURE.trim_start_matches("# "),
-        toml(&head.edition),
-        toml(&format!("{}_data.json", head.source)),
-    );
-    let rows = person.rows.map(|rows| format!("; about {rows} of them")).unwrap_or_default();
-    let _ = writeln!(text, "# A person is a row of {}, named by {}{rows}.", comment(&person.full_name()), comment(ground.key));
-    if !person.is_unique(&[ground.key.to_owned()]) {
-        let _ = writeln!(text, "{UNSURE} no unique key says that {} names one person only", comment(ground.key));
-    }
-    let _ = writeln!(text, "[subject]\ntype = \"{}\"\n", ground.subject);
-    let _ = writeln!(
-        text,
-        "[source.{}]\nkind = \"{}\"\n{} = {}\nsnapshot = \"{}\"",
-        head.source,
-        ground.engine.as_str(),
-        head.address.0,
-        toml(&head.address.1),
-        ground.snapshot.as_str()
-    );
-    if ground.snapshot == Snapshot::Section {
-        text.push_str(
-            "# \"request\" would read all sections at one moment; turn WAL on first, so that writers need not wait meanwhile.\n",
-        );
-    }
-    let _ = writeln!(
-        text,
-        "max_snapshot = \"5 min\"\nmax_concurrent = 4\nstatement_timeout = \"60 s\"\n\
-         # Where people are; `portward catalog check` looks for tables that refer to them and that nothing below exports.\n\
-         person_table = {}\nperson_key = {}\n",
-        toml(&person.full_name()),
-        toml(ground.key)
-    );
-    let _ = writeln!(
-        text,
-        "[[category]]\nname = \"all_data\"\nscope = \"portability.all\"\ntitle = {{ en = \"All your data\" }}\n\
-         text = {{ en = \"Everything that is listed here\" }}\n"
-    );
-    let on = |category: usize| pieces.iter().any(|piece| piece.category == category && piece.off.is_none());
-    for (_, family) in families.iter().enumerate().filter(|(at, _)| on(*at)) {
-        let _ = writeln!(
-            text,
-            "[[category]]\nname = {}\nscope = {}\ntitle = {{ en = {} }}\ntext = {{ en = {} }}",
-            toml(&family.name),
-            toml(&format!("portability.{}", family.name)),
-            toml(&family.title),
-            toml(&words_of(ground, family))
-        );
-        if family.sensitive {
-            let _ = writeln!(text, "{UNSURE} its tables' names suggest it\nsensitivity = \"sensitive\"");
-        }
-        text.push('\n');
-    }
-    let mut off = String::new();
-    for piece in pieces {
-        let written = section(ground, piece, &families[piece.category]);
-        match &piece.off {
-            None => text.push_str(&written),
-            Some(_) => {
-                for line in written.trim_end().lines() {
-                    let _ = writeln!(off, "# {line}");
-                }
-                off.push('\n');
-            }
-        }
-    }
-    if !off.is_empty() {
-        let _ = writeln!(
-            text,
-            "{UNSURE} these views show what the sections above export already; take one in by removing the `#`.\n\n{off}"
-        );
-    }
-    if !excuses.is_empty() {
-        text.push_str("# Tables that refer to people and that nothing above exports, each with the reason.\n\n");
-    }
-    for (table, reason) in excuses {
-        let _ =
-            writeln!(text, "[[excuse]]\nsource = {}\ntable = {}\nreason = {}\n", toml(&head.source), toml(table), toml(reason));
-    }
-    let rest: Vec<String> = (0..ground.schema.tables.len())
-        .filter(|at| !ground.ways.reaches(*at))
-        .map(|at| {
-            let table = &ground.schema.tables[at];
-            let rows = table.rows.map(|rows| format!(" (about {rows} rows)")).unwrap_or_default();
-            format!("#   {}{rows}{}\n", comment(&table.full_name()), if table.view.is_some() { ", a view" } else { "" })
-        })
-        .collect();
-    if !rest.is_empty() {
-        let _ = write!(text, "# These refer to no person, as far as keys and names say:\n{}", rest.concat());
-    }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    let unsure = text.lines().filter(|line| line.starts_with(UNSURE)).count().saturating_sub(usize::from(!off.is_empty()));
-    Draft {
-        sections: pieces.iter().filter(|piece| piece.off.is_none()).count(),
-        categories: (0..families.len()).filter(|at| on(*at)).count(),
-        excused: excuses.len(),
-        unsure,
-        text,
-    }
-}
-
-fn words_of(ground: &Ground<'_>, family: &Family) -> String {
-    match family.tables.as_slice() {
-        [] => "What we hold about you here".to_owned(),
-        [only]
-            if family.name == "profile"
-                && *only == guess::title(&ground.schema.tables[ground.ways.person].name).to_lowercase() =>
-        {
-            "Who you are to us: name, contact and settings of your account".to_owned()
-        }
-        [only] => format!("What we hold about you in: {only}"),
-        tables => format!("What we hold about you in: {}", tables.join(", ")),
-    }
-}
-
-fn section(ground: &Ground<'_>, piece: &Piece, family: &Family) -> String {
-    let mut text = String::new();
-    for note in &piece.notes {
-        let note = comment(note);
-        let _ = if note.starts_with(UNSURE) { writeln!(text, "{note}") } else { writeln!(text, "# {note}") };
-    }
-    let list = |names: &[String]| names.iter().map(|name| toml(name)).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(
-        text,
-        "[[section]]\ncategories = [{}]\npath = [{}]\nsource = {}\nshape = \"{}\"\nowner = {}",
-        toml(&family.name),
-        list(&piece.path),
-        toml(&ground.head.source),
-        piece.shape,
-        toml(&piece.owner)
-    );
-    if !piece.key.is_empty() {
-        let _ = writeln!(text, "key = [{}]", list(&piece.key));
-    }
-    if let Some(time) = &piece.time {
-        let _ = writeln!(text, "time = {}", toml(time));
-    }
-    if piece.shared {
-        text.push_str("shared = true\n");
-    }
-    let _ = writeln!(text, "query = {}\n", toml_lines(&piece.query));
-    if !piece.fields.is_empty() {
-        let _ = writeln!(text, "[section.fields]\n{}\n", piece.fields.join("\n"));
-    }
-    text
 }
 
 /// The query that reads a table's first values.

@@ -58,13 +58,34 @@ pub(super) fn title(name: &str) -> String {
 /// A name for the wire: `order_lines`.
 pub(super) fn wire_name(name: &str) -> String {
     let name = words(name).join("_");
-    let plain: String = name.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
+    let plain: String = name.chars().map(in_ascii).collect();
+    let plain: String = plain.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect();
     let plain = plain.trim_matches('_');
     if plain.starts_with(|c: char| c.is_ascii_lowercase()) {
         plain.to_owned()
     } else {
         format!("data_{plain}").trim_end_matches('_').to_owned()
     }
+}
+
+/// A small letter of Western Europe without its marks; what is another letter stays.
+fn in_ascii(letter: char) -> std::borrow::Cow<'static, str> {
+    let plain = match letter {
+        'à' | 'á' | 'â' | 'ã' | 'å' => "a",
+        'ä' | 'æ' => "ae",
+        'ç' => "c",
+        'è' | 'é' | 'ê' | 'ë' => "e",
+        'ì' | 'í' | 'î' | 'ï' => "i",
+        'ñ' => "n",
+        'ò' | 'ó' | 'ô' | 'õ' => "o",
+        'ö' | 'ø' | 'œ' => "oe",
+        'ß' => "ss",
+        'ù' | 'ú' | 'û' => "u",
+        'ü' => "ue",
+        'ý' | 'ÿ' => "y",
+        other => return other.to_string().into(),
+    };
+    plain.into()
 }
 
 /// The last word in the singular, in the ways that English has.
@@ -226,6 +247,12 @@ pub(super) fn role(name: &str) -> bool {
         "followed",
     ];
     words.iter().any(|word| roles.contains(&word.as_str()))
+}
+
+/// Whether a table's rows are addresses, by its name.
+pub(super) fn address(name: &str) -> bool {
+    let name = words(name).concat();
+    name.ends_with("address") || name.ends_with("addresses")
 }
 
 /// Whether a table that the person's row points to tells of that person alone.
@@ -426,7 +453,7 @@ mod tests {
         assert_eq!(title("con"), "Table Con");
         assert_eq!(title("///"), "Table");
         assert_eq!(wire_name("Order Details"), "order_details");
-        assert_eq!(wire_name("größe"), "gre");
+        assert_eq!(wire_name("größe"), "groesse");
         assert_eq!(wire_name("1st"), "data_1st");
         assert_eq!(wire_name("注文"), "data");
         assert!(singulars("categories").contains(&"category".to_owned()));

@@ -11,6 +11,7 @@ mod preview;
 mod probe;
 mod quote;
 mod schema;
+mod service;
 mod sqlite;
 mod ways;
 mod words;
@@ -23,6 +24,7 @@ pub use draft::{Draft, Head};
 pub use people::{PeopleError, apart};
 pub use preview::{Preview, Read, SectionPreview, preview};
 pub use schema::{Column, ColumnKind, ForeignKey, Schema, Table};
+pub use service::{ServiceWish, draft_of_service};
 
 use crate::catalogue::{Engine, Snapshot};
 use crate::subject::SubjectType;

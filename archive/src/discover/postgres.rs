@@ -6,7 +6,8 @@ use sqlx::{Executor, PgConnection, Row};
 
 use super::schema::{Column, ColumnKind, ForeignKey, Schema, Table};
 
-/// Schemas that hold people's tables; those of extensions are known by the dependency.
+/// Schemas that hold people's tables; those of extensions are known by the dependency. An heir is read with the table that it is of, but for columns that
+/// are its own.
 const TABLES: &str = "
     select c.oid::bigint as oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
            has_table_privilege(c.oid, 'select') and has_schema_privilege(n.oid, 'usage') as readable,
@@ -25,7 +26,11 @@ const TABLES: &str = "
       and n.nspname not in ('pg_catalog', 'information_schema')
       and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp%'
       and not c.relispartition
-      and not exists (select 1 from pg_inherits i where i.inhrelid = c.oid)
+      and (
+        not exists (select 1 from pg_inherits i where i.inhrelid = c.oid)
+        or exists (
+          select 1 from pg_attribute a
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attinhcount = 0))
       and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
     order by n.nspname <> 'public', n.nspname, c.relname";
 

@@ -114,6 +114,12 @@ pub struct ForeignKey {
 impl Schema {
     /// The table of this name: `orders`, `sales.orders`. Names that differ by case serve when only one does.
     pub fn find(&self, name: &str) -> Option<usize> {
+        // As a query would have it: app."Users".
+        let plain: String = name.chars().filter(|c| !matches!(c, '"' | '`')).collect();
+        self.find_plain(name).or_else(|| self.find_plain(&plain))
+    }
+
+    fn find_plain(&self, name: &str) -> Option<usize> {
         let exact = self.tables.iter().position(|table| table.full_name() == name);
         exact.or_else(|| self.only(|table| table.name == name)).or_else(|| {
             self.only(|table| table.full_name().eq_ignore_ascii_case(name))

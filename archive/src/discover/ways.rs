@@ -135,30 +135,43 @@ impl Ways {
         found.into_iter().filter(|(distance, _, _)| Some(*distance) == nearest).map(|(_, at, hops)| (at, hops)).collect()
     }
 
-    /// Tables that the person's own row points to and that tell of that person alone, as far as names and keys say.
+    /// Tables that the person's own row points to, and addresses that a row which pairs them with the person points to, if they tell of that
+    /// person alone, as far as names and keys say.
     fn against(&self, schema: &Schema, keys: &[Vec<ForeignKey>]) -> Vec<(usize, Vec<Hop>)> {
-        let person = &schema.tables[self.person];
         let mut found: Vec<(usize, Vec<Hop>)> = Vec::new();
-        for key in &keys[self.person] {
-            let alone = person.is_unique(&key.columns) && key.declared;
-            let table = &schema.tables[key.to];
-            if self.reached.contains(&key.to) || !(alone || guess::personal(&table.name)) {
-                continue;
-            }
-            let hop = Hop {
-                from: key.to,
-                columns: key.to_columns.clone(),
-                to: self.person,
-                to_columns: key.columns.clone(),
-                declared: key.declared,
-                against: true,
-            };
-            match found.iter_mut().find(|(at, _)| *at == key.to) {
-                Some((_, hops)) => hops.push(hop),
-                None => found.push((key.to, vec![hop])),
+        for from in self.reached.iter().copied() {
+            for key in &keys[from] {
+                let table = &schema.tables[key.to];
+                let belongs = match from == self.person {
+                    true => guess::personal(&table.name) || key.declared && schema.tables[from].is_unique(&key.columns),
+                    // What pairs people with their addresses has both in its key. Contacts and the like may be others'.
+                    false => guess::address(&table.name) && key.declared && self.pairs(&schema.tables[from], from, key),
+                };
+                if self.reached.contains(&key.to) || !belongs {
+                    continue;
+                }
+                let hop = Hop {
+                    from: key.to,
+                    columns: key.to_columns.clone(),
+                    to: from,
+                    to_columns: key.columns.clone(),
+                    declared: key.declared,
+                    against: true,
+                };
+                match found.iter_mut().find(|(at, _)| *at == key.to) {
+                    Some((_, hops)) if hops.iter().all(|known| known.to == from) => hops.push(hop),
+                    Some(_) => {}
+                    None => found.push((key.to, vec![hop])),
+                }
             }
         }
         found
+    }
+
+    /// Whether the table pairs the person's rows with what this key refers to: both references are parts of its primary key.
+    fn pairs(&self, table: &Table, at: usize, key: &ForeignKey) -> bool {
+        let within = |columns: &[String]| columns.iter().all(|name| table.primary_key.contains(name));
+        within(&key.columns) && self.first[at].iter().any(|hop| !hop.against && within(&hop.columns))
     }
 
     fn distance(&self, table: usize) -> usize {

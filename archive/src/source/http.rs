@@ -15,6 +15,7 @@ use super::http_lines::{Line, Lines};
 use super::{Cell, Later, Permit, Reading, Source, column_faults, fault_at, recycle};
 use crate::catalogue::sql::{Bind, Dialect, scan};
 use crate::catalogue::{Fault, Owner, Section, SourceSpec};
+use crate::subject::Subject;
 use crate::write::{Binds, Failure, Flow, Rows};
 
 /// What a stream of JSON lines is called.
@@ -173,7 +174,7 @@ impl Reading for HttpReading {
                 if seen.len() > self.service.max_pages {
                     return Err(Failure::Query("the service has more pages than `max_pages` allows".to_owned()));
                 }
-                let Some(mut answer) = self.ask(&url).await? else { break };
+                let Some(mut answer) = self.service.ask(&url, self.token.as_ref()).await? else { break };
                 next = self.service.next_page(&url, answer.headers())?;
                 let mut lines = Lines::new(self.service.max_line);
                 loop {
@@ -256,27 +257,68 @@ pub(super) fn columns(section: &Section) -> Vec<String> {
     names
 }
 
-impl HttpReading {
+/// A row as a service sends it.
+pub(crate) type ServiceRow = serde_json::Map<String, serde_json::Value>;
+
+/// The first rows that a service has for somebody, of one page at most, as they come: what a draft is made from.
+pub(crate) async fn service_rows(
+    spec: &SourceSpec,
+    url: &str,
+    base_dir: &Path,
+    path: &str,
+    subject: &Subject,
+    most: usize,
+) -> Result<Vec<ServiceRow>, Failure> {
+    let source = HttpSource::new(spec, url, base_dir).map_err(Failure::Query)?;
+    let (token, service) = (source.token().await?, &source.service);
+    let page = service.page(path, &Binds::new(subject.clone(), None, None))?;
+    let look = async {
+        let mut rows = Vec::new();
+        let Some(mut answer) = service.ask(&page, token.as_ref()).await? else { return Ok(rows) };
+        let mut lines = Lines::new(service.max_line);
+        loop {
+            while let Some(bytes) = lines.next()? {
+                if rows.len() == most {
+                    return Ok(rows);
+                }
+                if !bytes.iter().all(u8::is_ascii_whitespace) {
+                    let number = rows.len() + 1;
+                    let row = serde_json::from_slice(bytes);
+                    rows.push(row.map_err(|_| Failure::Query(format!("line {number} of the answer is no JSON object")))?);
+                }
+            }
+            match tokio::time::timeout(service.idle, answer.chunk()).await {
+                Err(_) => return Err(Failure::Timeout("idle_timeout")),
+                Ok(Err(error)) => return Err(Failure::Down(format!("the answer broke off: {}", root(&error)))),
+                Ok(Ok(Some(chunk))) => lines.push(&chunk),
+                Ok(Ok(None)) if lines.is_empty() => return Ok(rows),
+                Ok(Ok(None)) => return Err(Failure::Down("the answer ended in the middle of a line".to_owned())),
+            }
+        }
+    };
+    tokio::time::timeout(spec.statement_timeout, look).await.map_err(|_| Failure::Timeout("statement_timeout"))?
+}
+
+impl Service {
     /// Asks for a page until the service has time for it. No answer is one without content.
-    async fn ask(&self, url: &Url) -> Result<Option<Response>, Failure> {
+    async fn ask(&self, url: &Url, token: Option<&HeaderValue>) -> Result<Option<Response>, Failure> {
         let mut pause = Duration::from_secs(1);
         loop {
             let mut request = self
-                .service
                 .client
                 .get(url.clone())
                 .header(header::ACCEPT, "application/x-ndjson, application/jsonl")
                 .header(header::ACCEPT_ENCODING, "identity");
-            if let Some(token) = &self.token {
+            if let Some(token) = token {
                 request = request.header(header::AUTHORIZATION, token.clone());
             }
-            let answer = self.service.send(request).await?;
+            let answer = self.send(request).await?;
             match answer.status() {
                 StatusCode::OK => return streams(&answer).map(|()| Some(answer)),
                 StatusCode::NO_CONTENT => return Ok(None),
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                     let wanted = retry_after(answer.headers()).unwrap_or(pause);
-                    if wanted > self.service.longest_pause {
+                    if wanted > self.longest_pause {
                         let words =
                             format!("it asks to come again in {} s, which `statement_timeout` does not allow", wanted.as_secs());
                         return Err(Failure::Down(words));
@@ -290,9 +332,7 @@ impl HttpReading {
             }
         }
     }
-}
 
-impl Service {
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Failure> {
         match tokio::time::timeout(self.first_byte, request.send()).await {
             Err(_) => Err(Failure::Timeout("first_byte_timeout")),
@@ -317,7 +357,11 @@ impl Service {
     /// The path with its binds filled. A parameter for an edge of the range is left out where there is none.
     fn first_page(&self, section: &Section, binds: &Binds) -> Result<Url, Failure> {
         let Some(query) = &section.query else { return Err(Failure::Query("a constant has no path".to_owned())) };
-        let (path, parameters) = query.sql.split_once('?').unwrap_or((&query.sql, ""));
+        self.page(&query.sql, binds)
+    }
+
+    fn page(&self, query: &str, binds: &Binds) -> Result<Url, Failure> {
+        let (path, parameters) = query.split_once('?').unwrap_or((query, ""));
         let mut filled = fill(path, binds);
         let mut glue = '?';
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -466,7 +510,7 @@ fn root(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::{Subject, SubjectType};
+    use crate::subject::SubjectType;
 
     #[test]
     fn links_by_the_letter() {

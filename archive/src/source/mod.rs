@@ -2,6 +2,7 @@
 
 mod http;
 mod http_lines;
+mod known;
 mod mysql;
 mod mysql_types;
 mod postgres;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use self::http::{ServiceRow, service_rows};
 use crate::catalogue::contents::{Live, Type};
 use crate::catalogue::{Address, Catalogue, Engine, Fault, Owner, Place, Section, SourceSpec};
 use crate::store::Store;

@@ -1,7 +1,6 @@
 //! PostgreSQL, read row by row inside of a read-only transaction.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -12,6 +11,7 @@ use sqlx::{
     ValueRef,
 };
 
+use super::known::Known;
 use super::postgres_types::{self, BadCell, Cast, Form};
 use super::{Cell, Columns, Later, Permit, Reading, Source, column_faults, fault_at, mixed_up, recycle, watchword};
 use crate::catalogue::sql::{Bind, Dialect, scan};
@@ -21,11 +21,8 @@ use crate::write::{Binds, Failure, Flow, Rows};
 pub(super) struct PostgresSource {
     spec: SourceSpec,
     pool: PgPool,
-    known: Arc<Known>,
+    known: Arc<Known<Prepared>>,
 }
-
-/// What the server has told of each query.
-type Known = Mutex<HashMap<String, Arc<Prepared>>>;
 
 /// A query as the server runs it.
 #[derive(Debug)]
@@ -160,7 +157,7 @@ async fn export(connection: &mut PgConnection) -> Result<String, Failure> {
 struct PostgresReading {
     connection: Option<PoolConnection<Postgres>>,
     snapshot: Snapshot,
-    known: Arc<Known>,
+    known: Arc<Known<Prepared>>,
     _permit: Permit,
 }
 
@@ -188,26 +185,14 @@ impl Reading for PostgresReading {
             if snapshot == Snapshot::Section {
                 run(connection, "begin isolation level repeatable read read only").await?;
             }
-            let remembered = known.lock().unwrap_or_else(PoisonError::into_inner).get(&query.sql).cloned();
+            let remembered = known.get(&query.sql);
             let anew = remembered.is_none();
             let prepared = match remembered {
                 Some(prepared) => prepared,
-                None => {
-                    let prepared = Arc::new(prepare(connection, query).await.map_err(|error| failure(&error))?);
-                    known.lock().unwrap_or_else(PoisonError::into_inner).insert(query.sql.clone(), prepared.clone());
-                    prepared
-                }
+                None => known.keep(&query.sql, prepare(connection, query).await.map_err(|error| failure(&error))?),
             };
             let result = read(connection, &prepared, section, binds, rows).await;
-            if matches!(result, Err(Failure::Query(_) | Failure::Broken(_) | Failure::Columns(_))) {
-                // The tables may have changed under the query: ask the server anew next time.
-                known.lock().unwrap_or_else(PoisonError::into_inner).remove(&query.sql);
-            }
-            let rows = result.map_err(|failure| match failure {
-                // What was true when it was prepared may not be now; the next attempt prepares it anew.
-                Failure::Query(words) if !anew => Failure::Broken(words),
-                other => other,
-            })?;
+            let rows = known.judge(&query.sql, anew, result)?;
             if snapshot == Snapshot::Section {
                 run(connection, "commit").await?;
             }

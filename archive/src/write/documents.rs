@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::out::{Message, Out};
-use super::{ExportError, FileSummary, MediaSummary, SectionSummary, readme};
-use crate::catalogue::{ALL_DATA, Catalogue, Rule, Section, Shape};
+use super::{ExportError, FileSummary, Format, MediaSummary, SectionSummary, readme};
+use crate::catalogue::{ALL_DATA, Catalogue, Media, Placed, Rule, Section, Shape};
 use crate::manifest::{self, Manifest, Omission, OmissionKind};
 use crate::sign::Signer;
 
@@ -24,8 +24,6 @@ pub struct Documents {
     pub app: manifest::App,
     /// Whose data it is taken from.
     pub operator: manifest::Operator,
-    /// Categories that were asked for and are not given, each with the reason.
-    pub refused: Vec<(String, String)>,
     /// Who signs the manifest; without one it has no signature.
     pub signer: Option<Signer>,
     /// Tells when the sources were read.
@@ -43,11 +41,13 @@ impl fmt::Debug for Documents {
 pub(super) struct Asked {
     pub(super) documents: Documents,
     pub(super) categories: Vec<String>,
-    pub(super) format: &'static str,
+    pub(super) format: Format,
     pub(super) at: jiff::Timestamp,
     pub(super) since: Option<jiff::Timestamp>,
     pub(super) until: Option<jiff::Timestamp>,
     pub(super) open_id: Option<String>,
+    /// Whether somebody serves links to media.
+    pub(super) links: bool,
 }
 
 /// Where a section stands: the member, and its place in the catalogue.
@@ -136,7 +136,7 @@ impl Asked {
             request: manifest::Request {
                 id: documents.request.clone(),
                 categories: self.categories.clone(),
-                format: self.format.to_owned(),
+                format: self.format.as_str().to_owned(),
                 since: self.since.map(|at| at.to_string()),
                 until: self.until.map(|at| at.to_string()),
                 applied_at: self.at.to_string(),
@@ -170,11 +170,26 @@ impl Asked {
 
     fn omissions(&self, known: &Known<'_>) -> Vec<Omission> {
         let mut omissions = Vec::new();
-        for (category, reason) in &self.documents.refused {
-            omissions.push(Omission { category: Some(category.clone()), ..omission(OmissionKind::CategoryRefused, &[], reason) });
-        }
-        for summary in known.sections {
+        for (place, summary) in known.places.iter().zip(known.sections) {
             let path = &summary.path;
+            for keyless in &summary.keyless {
+                let reason = format!("the person has no \"{}\", so there was nothing to ask the source for", keyless.key);
+                omissions.push(Omission { field: keyless.nest.clone(), ..omission(OmissionKind::KeyMissing, path, &reason) });
+            }
+            match self.range() {
+                None => {}
+                Some(_) if summary.whole => {
+                    let reason = "a range was asked for, and this section has no times: it is whole";
+                    omissions.push(omission(OmissionKind::NotRanged, path, reason));
+                }
+                Some(range) => {
+                    omissions.push(omission(
+                        OmissionKind::OutOfRange,
+                        path,
+                        &format!("a range was asked for: only what is {range}"),
+                    ));
+                }
+            }
             for ruled in &summary.ruled {
                 let (kind, reason) = words(ruled.rule, ruled.left_out);
                 omissions.push(Omission {
@@ -195,25 +210,62 @@ impl Asked {
                 omissions
                     .push(Omission { values: Some(summary.repaired), ..omission(OmissionKind::TextsRepaired, path, reason) });
             }
-            if summary.whole {
-                let reason = "a range was asked for, and this section has no times: it is whole";
-                omissions.push(omission(OmissionKind::NotRanged, path, reason));
-            }
-            for (why, objects) in known.media.get(&path.join(" / ")).into_iter().flat_map(|media| &media.left_out) {
-                let reason = match *why {
-                    "too_large" => "these files are larger than the operator gives",
-                    "type" => "these files are not of a type that the operator gives, whatever their names say",
-                    _ => "these files are not where the operator keeps them",
-                };
-                omissions.push(Omission { values: Some(*objects), ..omission(OmissionKind::MediaLeftOut, path, reason) });
+            if let Some(section) = known.catalogue.sections().get(place.section) {
+                section
+                    .with_media()
+                    .for_each(|(nest, inner, media)| self.media(known, summary, (nest, inner, media), &mut omissions));
             }
         }
         omissions
     }
+
+    /// What became of the media of a section, or of what is nested in it.
+    fn media(
+        &self,
+        known: &Known<'_>,
+        summary: &SectionSummary,
+        (nest, section, media): (Option<&str>, &Section, &Media),
+        omissions: &mut Vec<Omission>,
+    ) {
+        let path = &summary.path;
+        for (why, objects) in known.media.get(&section.name()).into_iter().flat_map(|media| &media.left_out) {
+            let reason = match *why {
+                "too_large" => "these files are larger than the operator gives",
+                "type" => "these files are not of a type that the operator gives, whatever their names say",
+                "key" => "what the operator has as the names of these files names none",
+                _ => "these files are not where the operator keeps them",
+            };
+            let field = nest.map(str::to_owned);
+            omissions.push(Omission { field, values: Some(*objects), ..omission(OmissionKind::MediaLeftOut, path, reason) });
+        }
+        let rows = match nest {
+            None => summary.rows,
+            Some(nest) => summary.nested.iter().find(|(field, _)| field == nest).map_or(0, |(_, rows)| *rows),
+        };
+        if rows > 0 && (self.format == Format::Json || media.placed == Placed::Links) {
+            let reason = match self.links {
+                true => "these files are not in the archive itself: there are links to them, which end when it does",
+                false => "these files are not in the archive: there are the names that the operator keeps them under",
+            };
+            let column = &media.column;
+            let field = Some(nest.map_or_else(|| column.clone(), |nest| format!("{nest}.{column}")));
+            omissions.push(Omission { field, ..omission(OmissionKind::MediaLinked, path, reason) });
+        }
+    }
+
+    /// What is in the range, where one was asked for.
+    fn range(&self) -> Option<String> {
+        match (self.since, self.until) {
+            (None, None) => None,
+            (Some(since), None) => Some(format!("not before {since}")),
+            (None, Some(until)) => Some(format!("before {until}")),
+            (Some(since), Some(until)) => Some(format!("not before {since} and before {until}")),
+        }
+    }
 }
 
 fn omission(kind: OmissionKind, section: &[String], reason: &str) -> Omission {
-    Omission { kind, category: None, section: section.to_vec(), field: None, rule: None, values: None, reason: reason.to_owned() }
+    Omission { kind, section: section.to_vec(), field: None, rule: None, values: None, reason: reason.to_owned() }
 }
 
 /// What a rule did, in words.
@@ -223,7 +275,7 @@ fn words(rule: Rule, left_out: bool) -> (OmissionKind, &'static str) {
         (Rule::Omit, _) => (FieldLeftOut, "the operator does not give this field, because it is about others"),
         (_, true) => (FieldLeftOut, "there was nothing to write in its place"),
         (Rule::Pseudonym, _) => (FieldAltered, "others stand under pseudonyms"),
-        (Rule::Minimal, _) => (FieldAltered, "as little as tells one from another"),
+        (Rule::Minimal, _) => (FieldAltered, "as little as tells one from another, and null where nothing can be shortened"),
         (Rule::OpenId, _) => (FieldAltered, "the person stands under the name that the app knows them by"),
         (Rule::Keep, _) => (FieldAltered, "as it stands"),
     }

@@ -9,7 +9,7 @@ use super::binds::Binds;
 use super::intake::{Batch, Rows, plan_of};
 use super::rules::plain;
 use super::turns::Turns;
-use super::{ExportError, failed};
+use super::{ExportError, Keyless, failed};
 use crate::catalogue::{Catalogue, MAX_KEY_VALUES, Missing, Section, SubjectKey};
 use crate::subject::Subject;
 
@@ -54,6 +54,23 @@ impl Keys {
     /// All values of all keys.
     pub(super) fn all(&self) -> impl Iterator<Item = &Subject> {
         self.values.values().flatten()
+    }
+
+    /// The keys without a value that keep a section, or what is nested in it, from being asked for.
+    pub(super) fn keyless(&self, catalogue: &Catalogue, section: &Section) -> Vec<Keyless> {
+        let without = |of: &Section| -> Vec<String> {
+            let keys = catalogue.keys_of(of).into_iter();
+            keys.filter(|key| self.values.get(&key.name).is_none_or(Vec::is_empty)).map(|key| key.name.clone()).collect()
+        };
+        let own: Vec<Keyless> = without(section).into_iter().map(|key| Keyless { nest: None, key }).collect();
+        if !own.is_empty() {
+            // Where there are no rows, there are none within them.
+            return own;
+        }
+        let nests = section.nests.iter();
+        nests
+            .flat_map(|nest| without(&nest.section).into_iter().map(|key| Keyless { nest: Some(nest.field.clone()), key }))
+            .collect()
     }
 
     /// What a query is asked with: once, or once for each value of the key that may have many; not at all when the person has no value of a

@@ -291,13 +291,8 @@ fn wanted(
 ) -> Result<impl Iterator<Item = Wanted>, ExportError> {
     file.rewind().map_err(ExportError::from_io)?;
     let media: BTreeMap<String, (Media, Option<Store>)> = catalogue
-        .sections()
-        .iter()
-        .filter_map(|section| {
-            let media = section.media.clone()?;
-            let store = sources.store(&media.store).cloned();
-            Some((section.name(), (media, store)))
-        })
+        .with_media()
+        .map(|(section, media)| (section.name(), (media.clone(), sources.store(&media.store).cloned())))
         .collect();
     Ok(BufReader::new(file).lines().map_while(Result::ok).filter_map(move |line| {
         let mut words = line.split(' ').map(from_hex);

@@ -201,6 +201,17 @@ pub struct SectionSummary {
     pub missing: Vec<(String, u64)>,
     /// Whether a range was asked for and the section has no times, so that it is whole.
     pub whole: bool,
+    /// What was not asked for, because the person has no value of a key.
+    pub keyless: Vec<Keyless>,
+}
+
+/// Rows that were not asked for, because the person has no value of the key that they are found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyless {
+    /// The field, where it is rows within rows.
+    pub nest: Option<String>,
+    /// The key.
+    pub key: String,
 }
 
 /// Makes an archive in `file`, which must be empty and able to seek. On an error the file holds nothing of use. When the returned
@@ -240,11 +251,12 @@ pub async fn write_with(
         asked: order.documents.map(|documents| Asked {
             documents,
             categories: order.categories.clone(),
-            format: order.format.as_str(),
+            format: order.format,
             at: order.at,
             since: order.since,
             until: order.until,
             open_id: order.identity.open_id.clone(),
+            links: order.identity.links.is_some(),
         }),
         identity: order.identity,
         keys: Keys::default(),
@@ -463,7 +475,8 @@ impl Export<'_> {
         };
         let (mut out, summary) = render.finish();
         out.settle().map_err(|failure| failed(section, failure))?;
-        Ok((out, SectionSummary { whole: ranged && whole, ..summary }))
+        let keyless = self.keys.keyless(&self.catalogue, section);
+        Ok((out, SectionSummary { whole: ranged && whole, keyless, ..summary }))
     }
 
     async fn pause(&self, pause: Duration) -> Result<(), ExportError> {

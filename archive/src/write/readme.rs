@@ -58,18 +58,22 @@ pub(super) fn text(asked: &Asked, known: &Known<'_>, files: &[FileSummary], omis
         let _ = writeln!(out, "    The signature of {operator} over that list.");
     }
     heading(&mut out, "What is not here, or not as it stands at its source");
-    if omissions.is_empty() {
+    // The range stands above, with what was asked for.
+    let mut told = omissions.iter().filter(|omission| omission.kind != OmissionKind::OutOfRange).peekable();
+    if told.peek().is_none() {
         out.push_str("  Nothing was left out of what was asked for.\n");
     }
-    for omission in omissions {
-        let mut place: Vec<String> = Vec::new();
-        place.extend(omission.category.as_deref().map(plain));
-        place.extend((!omission.section.is_empty()).then(|| plain(&omission.section.join(" / "))));
+    for omission in told {
+        let mut place = vec![plain(&omission.section.join(" / "))];
         place.extend(omission.field.as_deref().map(|field| format!("\"{}\"", plain(field))));
         let what = match omission.kind {
-            OmissionKind::FieldLeftOut | OmissionKind::CategoryRefused | OmissionKind::MediaLeftOut => "not here: ",
+            OmissionKind::FieldLeftOut | OmissionKind::MediaLeftOut | OmissionKind::KeyMissing => "not here: ",
             OmissionKind::FieldAltered => "not as it stands: ",
-            OmissionKind::LookupMissing | OmissionKind::TextsRepaired | OmissionKind::NotRanged => "",
+            OmissionKind::LookupMissing
+            | OmissionKind::TextsRepaired
+            | OmissionKind::OutOfRange
+            | OmissionKind::NotRanged
+            | OmissionKind::MediaLinked => "",
         };
         let count = omission.values.map(|values| format!("{values} x ")).unwrap_or_default();
         let _ = writeln!(out, "  {}: {what}{count}{}", place.join(", "), plain(&omission.reason));

@@ -416,6 +416,7 @@ impl Render {
             ruled: self.ruled(),
             missing: self.missing,
             whole: false,
+            keyless: Vec::new(),
         };
         (self.out, summary)
     }

@@ -15,11 +15,11 @@ use crate::support::{Db, Engine, Made, order};
 
 pub(crate) const DATA: &str = "
     create table orders (id bigint primary key, user_id bigint, day varchar(10), seller varchar(20), product bigint);
-    create table lines (order_id bigint, pos bigint, user_id bigint, title varchar(80));
+    create table items (order_id bigint, pos bigint, user_id bigint, title varchar(80));
     create table products (id bigint, name varchar(80));
     create table visits (id bigint, user_id bigint, page varchar(80), at bigint);
     insert into orders values (1, 7, 'mon', 'bob', 50), (2, 7, 'tue', 'eve', 51), (3, 7, 'wed', 'bob', null), (4, 8, 'thu', 'x', 50);
-    insert into lines values (1, 1, 7, 'pen'), (1, 2, 7, 'ink'), (3, 1, 7, 'cup');
+    insert into items values (1, 1, 7, 'pen'), (1, 2, 7, 'ink'), (3, 1, 7, 'cup');
     insert into products values (50, 'Desk');
     insert into visits values (1, 7, 'home', 1000), (2, 7, 'home', 2000), (3, 7, 'cart', 3000);
 ";
@@ -43,7 +43,7 @@ Product = { type = "string" }
 field = "Items"
 owner = "user_id"
 on = { id = "order_id" }
-query = "select order_id, user_id, title from lines where user_id = :subject order by order_id, pos"
+query = "select order_id, user_id, title from items where user_id = :subject order by order_id, pos"
 [[section.lookup]]
 column = "product"
 source = "db"
@@ -72,7 +72,6 @@ pub(crate) fn documents(seed: Option<u8>) -> Documents {
         request: "4711".into(),
         app: App { name: "Lumen\nLabs".into(), client_key: Some("aw1".into()) },
         operator: Operator { name: "Shop".into(), keys: Some("https://shop.example/.well-known/portward-keys.json".into()) },
-        refused: vec![("secrets".into(), "the person did not agree".into())],
         signer: seed.map(signer),
         now: Arc::new(|| "2026-03-01T12:00:05Z".parse().unwrap()),
     }
@@ -138,7 +137,6 @@ async fn it_says_what_it_is(engine: Engine) {
         assert_eq!((sections[0].rows, sections[0].nested[0].rows, sections[1].rows), (3, 3, 3));
         let omissions: Vec<_> = manifest.omissions.iter().map(|one| (one.kind, one.field.as_deref(), one.values)).collect();
         for wanted in [
-            (OmissionKind::CategoryRefused, None, None),
             (OmissionKind::FieldAltered, Some("seller"), None),
             (OmissionKind::FieldLeftOut, Some("product"), None),
             (OmissionKind::LookupMissing, Some("product"), Some(1)),
@@ -331,6 +329,32 @@ async fn whatever_is_done_to_it_is_told() {
     let mut stripped = parts.clone();
     stripped.0.pop();
     found(&stripped.whole(), 1, "manifest.sig", "is missing");
+
+    // The signature stays, and what it is over does not.
+    let mut beheaded = parts.clone();
+    beheaded.0.remove(manifest);
+    found(&beheaded.whole(), 1, "manifest.sig", "what it signs is not");
+    // Somebody else's, whose key the reader trusts as well: it is not who the manifest names.
+    let report = judge(&forged.whole(), &[signer(1).public(), signer(2).public()]);
+    assert_eq!(report.signature, Signature::Bad { kid: signer(1).public().kid() });
+    assert!(report.findings.iter().any(|finding| finding.what.contains("another key than it says")), "{:?}", report.findings);
+    // A signature that nobody promised.
+    let mut unsigned = Parts::of(&bytes_of(&make(&db, asked(Format::Text, None)).await));
+    unsigned.0.push(parts.0[signature].clone());
+    found(&unsigned.whole(), 1, "manifest.sig", "does not say who signed");
+    // Something behind what says that there is nothing more.
+    let mut last = parts.clone();
+    let schema = last.0.remove(manifest - 1);
+    last.0.push(schema);
+    found(&last.whole(), 1, "manifest.json", "is not at the archive's end");
+    let mut later = parts.clone();
+    later.fill(manifest, text.replace("\"manifest_version\": 1", "\"manifest_version\": 2").as_bytes());
+    found(&later.whole(), 1, "manifest.json", "is of version 2");
+    // Words at the very end, where a container may have some.
+    let mut words = whole.clone();
+    let length = words.len() - 2;
+    words[length] = 2;
+    found(&[&words[..], b"hi"].concat(), 1, "", "its end is not as it was written");
 
     for cut in [whole.len() - 1, whole.len() - 22, whole.len() / 2, 10, 1] {
         found(&whole[..cut], 1, "", "was cut off");

@@ -362,9 +362,38 @@ fn editions_are_frozen_and_follow_one_another() {
     assert!(all.publish(small("3", &["a", "c"]), Some(date(2027, 2, 1)), today).is_err(), "another day is another promise");
     assert_eq!(all.publish(small("3", &["a", "c"]), Some(date(2027, 1, 1)), today), Ok(None));
     assert!(Editions::in_order(vec![first.clone(), third.clone()]).is_err());
+    // On some systems two names that differ by case are one file.
+    let small_b = Editions::default().publish(small("b", &["a"]), None, today).unwrap().unwrap();
+    let capital = Editions::default().with(small_b).publish(small("B", &["a", "b"]), None, today).unwrap_err();
+    assert!(capital.to_string().contains("differ only by case"), "{capital}");
     let twin = one.publish(small("2b", &["a", "b", "c"]), None, today).unwrap().unwrap();
     assert!(Editions::in_order(vec![first.clone(), second, twin]).is_err());
     for name in ["../x", "a/b", "con", "", ".hidden"] {
         assert!(matches!(Editions::default().publish(small(name, &[]), None, today), Err(Refusal::Name { .. })), "{name}");
+    }
+}
+
+#[test]
+fn names_that_are_asked_for_stay_and_orders_may_change() {
+    let of = |aliases: Value, sections: [&str; 2]| -> Contents {
+        let sections: Vec<Value> = sections
+            .iter()
+            .map(|name| json!({ "path": [name], "categories": [], "file": name, "shape": "list", "empty": "[]", "fields": [] }))
+            .collect();
+        serde_json::from_value(json!({
+            "edition": "1", "document": "data.json", "text_root": "data",
+            "categories": { "all_data": { "scope": "p.all", "aliases": aliases, "title": { "en": "All" }, "text": { "en": "All" } } },
+            "sections": sections,
+        }))
+        .unwrap()
+    };
+    let was = of(json!(["everything"]), ["A", "B"]);
+    for (is, breaking, what) in [
+        (of(json!([]), ["A", "B"]), true, "Its other name everything is gone."),
+        (of(json!(["everything", "all"]), ["A", "B"]), false, "It has the other name all."),
+        (of(json!(["everything"]), ["B", "A"]), false, "Its sections come in another order."),
+    ] {
+        let told: Vec<_> = changes(&was, &is).into_iter().map(|one| (one.breaking, one.what)).collect();
+        assert_eq!(told, [(breaking, what.to_owned())]);
     }
 }

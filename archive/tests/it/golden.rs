@@ -1,5 +1,8 @@
 //! Every shape, in both formats, byte for byte, the same on both engines.
 
+use std::path::{Path, PathBuf};
+
+use archive::write::Format;
 use wire::DataFormat;
 
 use crate::both;
@@ -228,6 +231,35 @@ async fn everything_as_text(engine: Engine) {
     assert_eq!(made.members(), wanted);
 }
 
+/// Compares with the files under `golden/`, or writes them when `UPDATE_SNAPSHOTS=1`. The client's reader of rows is tried on the same files.
+async fn everything_as_files(engine: Engine) {
+    let db = db(engine).await;
+    let catalogue = db.catalogue(SECTIONS);
+    for format in [Format::Ndjson, Format::Csv] {
+        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/it/golden", format.as_str()].iter().collect();
+        let (made, _) = db.export(&catalogue, "all_data", "1", format).await.unwrap();
+        let members = made.members();
+        if std::env::var("UPDATE_SNAPSHOTS").as_deref() == Ok("1") {
+            for (name, text) in &members {
+                let path = folder.join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+        }
+        for (name, text) in &members {
+            let wanted = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert_eq!(*text, wanted, "{name}: look at it, then run with UPDATE_SNAPSHOTS=1");
+        }
+        assert_eq!(files_below(&folder), members.len(), "{format}: a file that no archive has any more");
+    }
+}
+
+fn files_below(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+}
+
+both!(files, super::everything_as_files);
 both!(json, super::everything_as_json);
 both!(roots, super::a_category_takes_its_roots_only);
 both!(empties, super::nobody_has_empties);

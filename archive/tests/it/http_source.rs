@@ -18,7 +18,7 @@ use wire::DataFormat;
 use crate::support::{Made, export, parse};
 
 /// What the service does after a request's head has come.
-enum Step {
+pub(crate) enum Step {
     Say(Vec<u8>),
     Wait(Duration),
 }
@@ -28,7 +28,7 @@ fn say(text: impl AsRef<[u8]>) -> Step {
 }
 
 /// An answer with a length.
-fn answer(body: impl AsRef<[u8]>) -> Vec<Step> {
+pub(crate) fn answer(body: impl AsRef<[u8]>) -> Vec<Step> {
     with("200 OK", "content-type: application/x-ndjson\r\n", body)
 }
 
@@ -38,15 +38,15 @@ fn with(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<Step> {
 }
 
 /// A service on a port of its own.
-struct Service {
-    url: String,
-    folder: tempfile::TempDir,
+pub(crate) struct Service {
+    pub(crate) url: String,
+    pub(crate) folder: tempfile::TempDir,
     asked: Arc<AtomicUsize>,
 }
 
 impl Service {
     /// `talk` is given the head of a request and its number, from 0.
-    async fn start(talk: impl Fn(&str, usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(talk: impl Fn(&str, usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/api/", listener.local_addr().unwrap());
         let (talk, asked) = (Arc::new(talk), Arc::new(AtomicUsize::new(0)));
@@ -489,5 +489,31 @@ async fn certificates_are_checked() {
         let catalogue = parse(&text(&url, settings, ORDERS)).unwrap();
         let Err(error) = Sources::open(&catalogue, folder.path()).await else { panic!("opened: {settings}") };
         assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_archive_is_compared_with_what_the_service_says_now() {
+    use archive::compare::{Question, compare};
+    let rows = Arc::new(std::sync::Mutex::new(row("1", 1) + &row("1", 2)));
+    let told = rows.clone();
+    let service = Service::start(move |_, _| answer(told.lock().unwrap().as_str())).await;
+    let section = ORDERS.replace("hidden = [\"id\"]\n", "");
+    let (made, _) = service.export("", &section, "1").await.unwrap();
+    let catalogue = service.catalogue("", &section);
+    let sources = Sources::open(&catalogue, service.folder.path()).await.unwrap();
+    for (now, wanted) in [
+        (row("1", 1) + &row("1", 2), (0, 0, 0)),
+        (row("1", 1), (0, 1, 0)),
+        (row("1", 1) + &row("1", 2) + &row("1", 3), (1, 0, 0)),
+        (row("1", 1) + &row("1", 2).replace("\"Number\":2", "\"Number\":3"), (0, 0, 1)),
+    ] {
+        *rows.lock().unwrap() = now;
+        let at = "2026-04-01T00:00:00Z".parse().unwrap();
+        let question = Question { person: "1".into(), categories: None, manifest: None, at };
+        let found = compare(catalogue.clone(), &sources, &made.file.reopen().unwrap(), question).await.unwrap();
+        let orders = &found.sections[0];
+        assert_eq!((orders.missing, orders.extra, orders.changed), wanted, "{found:#?}");
+        assert_eq!(found.is_same(), wanted == (0, 0, 0));
     }
 }

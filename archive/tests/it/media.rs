@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archive::catalogue::Catalogue;
+use archive::manifest::OmissionKind;
 use archive::source::Sources;
+use archive::verify::manifest_of;
 use archive::write::{ExportError, Failure, MediaSummary, Order, Progress, Summary};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -202,6 +204,65 @@ async fn what_must_be_there_and_is_not_ends_the_request() {
     let failed = make(&db, &catalogue, order("activity", "7", DataFormat::Text)).await.err().unwrap();
     assert!(failed.to_string().contains("there is no such object") && !failed.to_string().contains("gone.png"), "{failed}");
     assert!(!failed.retryable());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nested_rows_have_pictures_too() {
+    let data = "create table albums (id bigint, user_id bigint);
+        create table pictures (album bigint, user_id bigint, n bigint, file varchar(40));
+        insert into albums values (1, 7), (2, 7);
+        insert into pictures values (1, 7, 1, 'people/7/one.PNG'), (1, 7, 2, 'people/7/gone.png'), (2, 7, 1, 'people/7/film.mp4');";
+    let db = Db::new(Engine::Sqlite, data).await;
+    fill(&db.folder.path().join("objects"));
+    let catalogue = db.catalogue(
+        r#"
+[store.pictures]
+url = "file:objects"
+[[section]]
+categories = ["activity"]
+path = ["Albums"]
+source = "db"
+shape = "list"
+owner = "user_id"
+query = "select id, user_id from albums where user_id = :subject order by id"
+[[section.nest]]
+field = "Pictures"
+on = { id = "album" }
+owner = "user_id"
+query = "select album, user_id, file from pictures where user_id = :subject order by album, n"
+[section.nest.media]
+column = "file"
+store = "pictures"
+within = "people/:subject/"
+"#,
+    );
+    let (made, summary) = make(&db, &catalogue, order("activity", "7", archive::write::Format::Ndjson)).await.unwrap();
+    let members = members(&made);
+    let lines: Vec<Value> =
+        String::from_utf8(members[0].2.clone()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = members[1..].iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(
+        (lines[0]["Pictures"][0]["file"].as_str(), lines[1]["Pictures"][0]["file"].as_str()),
+        (Some(names[0]), Some(names[1]))
+    );
+    assert!(names.len() == 2 && members[1].2 == PNG && members[2].2 == film(900_000));
+    assert_eq!(summary.media["Albums / Pictures"].left_out, [("missing", 1)].into_iter().collect());
+    // The manifest says of which field.
+    let documents = Some(crate::documents::documents(None));
+    for (format, wanted) in [
+        (archive::write::Format::Ndjson, (OmissionKind::MediaLeftOut, Some("Pictures".to_owned()), Some(1))),
+        (archive::write::Format::Json, (OmissionKind::MediaLinked, Some("Pictures.file".to_owned()), None)),
+    ] {
+        let (made, _) =
+            make(&db, &catalogue, Order { documents: documents.clone(), ..order("activity", "7", format) }).await.unwrap();
+        let omissions = manifest_of(made.file.reopen().unwrap()).unwrap().unwrap().omissions;
+        let told: Vec<_> = omissions.into_iter().map(|one| (one.kind, one.field, one.values)).collect();
+        assert_eq!(told, [wanted]);
+    }
+    // Another's picture in an own album.
+    db.run("update pictures set file = 'people/8/one.PNG' where album = 2").await;
+    let failed = make(&db, &catalogue, order("activity", "7", DataFormat::Json)).await.err().unwrap();
+    assert_eq!(failed.reason(), "owner_mismatch");
 }
 
 /// How a service misbehaves.

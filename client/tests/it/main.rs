@@ -2,6 +2,7 @@
 
 mod calls;
 mod download;
+mod rows;
 mod stand;
 mod tls;
 mod wait;

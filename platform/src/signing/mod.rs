@@ -6,7 +6,7 @@ mod rows;
 use archive::sign::{PublicKey, PublishedKey, Signer};
 use zeroize::Zeroizing;
 
-use crate::{Fault, Millis, Platform, audit};
+use crate::{Db, Fault, Millis, Platform, World, audit};
 
 /// A key, as the store has it.
 #[derive(Clone, Debug, sqlx_macros::FromRow)]
@@ -25,7 +25,7 @@ pub struct SigningKey {
 
 impl SigningKey {
     /// As it is published.
-    pub fn published(&self, world: crate::World) -> Result<PublishedKey, Fault> {
+    pub fn published(&self, world: World) -> Result<PublishedKey, Fault> {
         let key = PublicKey::from_bytes(&self.public_key).ok_or_else(|| Fault::Row("a public key".into()))?;
         Ok(PublishedKey::new(key, Some(self.since.to_string()), self.until.map(|until| until.to_string()), world.as_str()))
     }
@@ -38,14 +38,15 @@ fn purpose(kid: &str) -> String {
     format!("signing {kid}")
 }
 
-/// All keys, the newest first.
-pub async fn list(platform: &Platform) -> Result<Vec<SigningKey>, Fault> {
-    rows::all(&mut platform.db.read().await?).await
-}
-
 /// What others verify with, the newest first.
 pub async fn published(platform: &Platform) -> Result<Vec<PublishedKey>, Fault> {
-    list(platform).await?.iter().map(|key| key.published(platform.world)).collect()
+    published_in(&platform.db, platform.world).await
+}
+
+/// The same of a store whose platform is not open.
+pub async fn published_in(db: &Db, world: World) -> Result<Vec<PublishedKey>, Fault> {
+    let keys = rows::all(&mut db.read().await?).await?;
+    keys.iter().map(|key| key.published(world)).collect()
 }
 
 /// Who signs now; made if nobody does.

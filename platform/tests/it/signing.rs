@@ -20,7 +20,7 @@ db_test! {
             platform::jobs::drain(&server).await.unwrap();
             plain(&server, &w.archive(id).await.unwrap()).await.unwrap()
         };
-        assert_eq!(signing::list(&w.platform).await.unwrap().len(), 0, "nobody needed one");
+        assert_eq!(signing::published(&w.platform).await.unwrap().len(), 0, "nobody needed one");
         let first = made().await;
         let keys = async || -> Vec<PublicKey> {
             signing::published(&w.platform).await.unwrap().iter().map(|key| key.key().unwrap()).collect()

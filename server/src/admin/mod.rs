@@ -241,10 +241,14 @@ enum KeysVerb {
 
 #[derive(Debug, Subcommand)]
 enum SigningVerb {
-    /// List the keys, those that sign no more included
+    /// List the keys, those that sign no more and the sandbox's included
     List,
     /// Have another key sign from now on; earlier ones stay published, so that earlier archives verify
-    Rotate,
+    Rotate {
+        /// The key of the sandbox, whose archives are of made-up people
+        #[arg(long)]
+        sandbox: bool,
+    },
 }
 
 fn span(text: &str) -> Result<Span, String> {
@@ -324,7 +328,7 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
             }
             Ok(json!({ "resealed": sealed }))
         }
-        Noun::Signing(verb) => signing(&platform, verb).await,
+        Noun::Signing(verb) => signing(&config, &platform, verb).await,
         // Told above, where no store is needed.
         Noun::Acts => Ok(acts()),
     };
@@ -592,14 +596,31 @@ fn request_row(request: &Request) -> Result<Value, Fault> {
     }))
 }
 
-async fn signing(platform: &Platform, verb: SigningVerb) -> anyhow::Result<Value> {
+async fn signing(config: &Config, platform: &Platform, verb: SigningVerb) -> anyhow::Result<Value> {
+    use platform::signing::{published, published_in, rotate};
     match verb {
         SigningVerb::List => {
-            let keys = platform::signing::published(platform).await?;
-            let told = keys.into_iter().map(|key| json!({ "kid": key.kid, "key": key.x, "from": key.from, "until": key.until }));
+            let mut keys = published(platform).await?;
+            // What was never served has no keys, and is not made to be looked at.
+            if let Some((_, db)) = sandbox::open_store(config).await? {
+                if db.schema().await? == platform::db::SchemaState::Current {
+                    keys.extend(published_in(&db, platform::World::Sandbox).await?);
+                }
+                db.close().await;
+            }
+            let told = keys
+                .into_iter()
+                .map(|key| json!({ "kid": key.kid, "key": key.x, "world": key.world, "from": key.from, "until": key.until }));
             Ok(told.collect())
         }
-        SigningVerb::Rotate => Ok(json!({ "kid": platform::signing::rotate(platform, Actor::Operator).await? })),
+        SigningVerb::Rotate { sandbox: false } => Ok(json!({ "kid": rotate(platform, Actor::Operator).await? })),
+        SigningVerb::Rotate { sandbox: true } => {
+            let opened = sandbox::open(config).await?;
+            let (_, sandbox) = opened.context("there is no sandbox: sandbox.enabled is false")?;
+            let kid = rotate(&sandbox, Actor::Operator).await?;
+            sandbox.db.close().await;
+            Ok(json!({ "kid": kid }))
+        }
     }
 }
 

@@ -101,6 +101,14 @@ fn tell(found: &Comparison) -> anyhow::Result<()> {
             say!("  {}", line(record));
         }
     }
+    for (section, bytes) in found.sections.iter().filter_map(|section| Some((section, section.bytes?))) {
+        say!(
+            "\n{}: {} bytes in the archive, {} in the object stores",
+            line(&section.section),
+            thousands(bytes.archive),
+            thousands(bytes.source)
+        );
+    }
     let ruled = found.sections.iter().any(|section| !section.omitted.is_empty() || !section.not_compared.is_empty());
     if ruled {
         say!("\nby the catalogue's rules:");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use archive::sign::{KeySet, PublicKey, PublishedKey};
 use clap::Args;
+use serde::Deserialize;
 
 /// More than all keys of an operator's lifetime.
 const MOST: usize = 1 << 20;
@@ -12,12 +13,41 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct WhichKeys {
-    /// The operator's public keys: a file, or the address at which they are published (https://.../.well-known/portward-keys.json)
+    /// The operator's public keys: the address at which they are published (https://.../.well-known/portward-keys.json), that file saved, or what
+    /// `portward admin --json signing list` says
     #[arg(long, value_name = "URL-OR-FILE")]
     keys: Option<String>,
     /// A public key of the operator's, in base64; repeat for more
     #[arg(long = "key", value_name = "BASE64")]
     key: Vec<String>,
+}
+
+/// What a file of keys may hold.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum KeyFile {
+    /// As they are published.
+    Published(KeySet),
+    /// As `portward admin --json signing list` has them.
+    Listed(Vec<Listed>),
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    kid: String,
+    key: String,
+    from: Option<String>,
+    until: Option<String>,
+    world: Option<String>,
+}
+
+impl Listed {
+    fn published(self) -> anyhow::Result<PublishedKey> {
+        let Self { kid, key, from, until, world } = self;
+        let read = PublicKey::from_base64(&key).filter(|key| key.kid() == kid);
+        let read = read.with_context(|| format!("the key {kid} is not what its name says"))?;
+        Ok(PublishedKey::new(read, from, until, world.as_deref().unwrap_or("production")))
+    }
 }
 
 /// The keys, with what is known of them.
@@ -46,8 +76,11 @@ impl WhichKeys {
             } else {
                 std::fs::read(from).with_context(|| format!("{from} cannot be read"))?
             };
-            let set: KeySet = serde_json::from_slice(&text).with_context(|| format!("{from} holds no keys"))?;
-            for key in set.keys {
+            let published_keys = match serde_json::from_slice(&text).with_context(|| format!("{from} holds no keys"))? {
+                KeyFile::Published(set) => set.keys,
+                KeyFile::Listed(listed) => listed.into_iter().map(Listed::published).collect::<anyhow::Result<_>>()?,
+            };
+            for key in published_keys {
                 match key.key() {
                     Some(read) => keys.push(read),
                     // Others' keys may stand beside ours.

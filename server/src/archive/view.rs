@@ -96,8 +96,7 @@ fn said(manifest: &Manifest) -> anyhow::Result<()> {
         say!("\nnot there, or not as it stands at its source:");
     }
     for omission in &manifest.omissions {
-        let mut place: Vec<String> = omission.category.iter().cloned().collect();
-        place.extend((!omission.section.is_empty()).then(|| omission.section.join(" / ")));
+        let mut place = vec![omission.section.join(" / ")];
         place.extend(omission.field.iter().map(|field| format!("\"{field}\"")));
         let values = omission.values.map(|values| format!("{} x ", thousands(values))).unwrap_or_default();
         say!("  {}: {values}{}", line(&place.join(", ")), line(&omission.reason));

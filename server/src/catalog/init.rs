@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use archive::discover::{Head, Wish, draft};
+use archive::discover::{Head, ServiceWish, Wish, draft, draft_of_service};
 use clap::Args;
 use url::Url;
 
@@ -13,12 +13,24 @@ use crate::out::say;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// The database: `sqlite:shop.db`, `postgres://reader@db.example/shop`, `mysql://reader@db.example/shop`
+    /// The database: `sqlite:shop.db`, `postgres://reader@db.example/shop`, `mysql://reader@db.example/shop`; or a service: `https://people.internal/api/`
     #[arg(long, value_name = "URL")]
     source: String,
     /// The table in which a person is one row, perhaps with its schema: `users`, `crm.customers`
     #[arg(long, value_name = "TABLE")]
-    person_table: String,
+    person_table: Option<String>,
+    /// Of a service: what it answers somebody's rows at, as in `/people/:subject/orders?since=:since&until=:until`; repeat for more
+    #[arg(long = "path", value_name = "PATH")]
+    paths: Vec<String>,
+    /// Of a service: somebody for whom it has rows; their names and types are looked at, and no value is kept
+    #[arg(long, value_name = "ID")]
+    person: Option<String>,
+    /// Of a service: the file of its bearer token, from the folder of the catalogue
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<String>,
+    /// Of a service: the file of certificates (PEM) to trust instead of the system's, from the folder of the catalogue
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<String>,
     /// The column that names a person; by default the primary key
     #[arg(long, value_name = "COLUMN")]
     person_key: Option<String>,
@@ -45,13 +57,31 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
     let edition = args.edition.clone().unwrap_or_else(|| now().strftime("%Y-%m-%d").to_string());
     let source = name(&args.source);
     let (address, secret) = address(&args.source, &source, folder)?;
-    let wish = Wish {
-        url: args.source.clone(),
-        person_table: args.person_table.clone(),
-        person_key: args.person_key.clone(),
-        head: Head { edition, source, address },
+    let head = Head { edition, source, address };
+    let is_service = ["http://", "https://"].iter().any(|begin| args.source.starts_with(begin));
+    let draft = if is_service {
+        let (false, Some(person)) = (args.paths.is_empty(), args.person.clone()) else {
+            anyhow::bail!(
+                "a service does not say what it has: name a path for each section, --path '/people/:subject/orders', and --person ID, \
+                 somebody for whom it has rows"
+            )
+        };
+        let wish = ServiceWish {
+            url: args.source.clone(),
+            paths: args.paths.clone(),
+            person,
+            token_file: args.token_file.clone(),
+            ca_file: args.ca_file.clone(),
+            head,
+        };
+        draft_of_service(&wish, folder).await?
+    } else {
+        let of_services = !args.paths.is_empty() || args.person.is_some() || args.token_file.is_some() || args.ca_file.is_some();
+        anyhow::ensure!(!of_services, "--path, --person, --token-file and --ca-file are for services, at http:// or https://");
+        let person_table = args.person_table.clone().context("name the table that people are in: --person-table users")?;
+        let wish = Wish { url: args.source.clone(), person_table, person_key: args.person_key.clone(), head };
+        draft(&wish, Path::new("")).await?
     };
-    let draft = draft(&wish, Path::new("")).await?;
     if let Some((file, url)) = &secret {
         write_secret(file, url).with_context(|| format!("{} cannot be written", file.display()))?;
     }
@@ -81,7 +111,14 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
 fn name(url: &str) -> String {
     let last = match url.strip_prefix("sqlite:") {
         Some(path) => Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned(),
-        None => Url::parse(url).map(|url| url.path().trim_matches('/').to_owned()).unwrap_or_default(),
+        None => match Url::parse(url) {
+            // A service is called by where it is, not by its path.
+            Ok(url) if url.scheme().starts_with("http") => {
+                url.domain().and_then(|host| host.split('.').next()).unwrap_or_default().to_owned()
+            }
+            Ok(url) => url.path().trim_matches('/').to_owned(),
+            Err(_) => String::new(),
+        },
     };
     let plain: String = last
         .chars()
@@ -142,5 +179,7 @@ mod tests {
         assert_eq!(name("postgres://reader@db.example/web-shop?sslmode=require"), "web_shop");
         assert_eq!(name("sqlite:/var/lib/My Shop.db"), "my_shop");
         assert_eq!(name("postgres://db.example"), "main");
+        assert_eq!(name("https://people.internal/api/"), "people");
+        assert_eq!(name("http://127.0.0.1:8080/api/"), "main");
     }
 }

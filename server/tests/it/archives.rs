@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kill::FAST;
-use crate::support::{Engine, Portward, both, sqlite, text};
+use crate::support::{Engine, Plan, Portward, both, sqlite, text};
 
 /// The exit code, and what was said.
 fn run(portward: &Portward, args: &[&str]) -> (Option<i32>, String) {
@@ -29,9 +29,14 @@ async fn it_is_verified_viewed_and_compared(engine: Engine) {
     let keys: Value = serde_json::from_str(&keys).expect("JSON");
     let key = keys["keys"][0]["x"].as_str().expect("a key").to_owned();
     assert_eq!((&keys["keys"][0]["world"], &keys["keys"][0]["until"]), (&json!("production"), &Value::Null));
-    assert_eq!(portward.admin(&["signing", "list"])[0]["kid"], keys["keys"][0]["kid"]);
+    let listed = portward.admin(&["signing", "list"]);
+    assert_eq!((&listed[0]["kid"], &listed[0]["world"]), (&keys["keys"][0]["kid"], &json!("production")));
+    std::fs::write(portward.path("listed.json"), listed.to_string()).expect("the keys");
+    let mut forged = listed.clone();
+    forged[0]["kid"] = json!("another");
+    std::fs::write(portward.path("forged.json"), forged.to_string()).expect("the keys");
 
-    for args in [["--keys", "keys.json"], ["--keys", address.as_str()], ["--key", key.as_str()]] {
+    for args in [["--keys", "keys.json"], ["--keys", "listed.json"], ["--keys", address.as_str()], ["--key", key.as_str()]] {
         let (code, said) = run(&portward, &[&["verify", "got.zip"], &args[..]].concat());
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("VERIFIED"), "{said}");
@@ -48,6 +53,10 @@ async fn it_is_verified_viewed_and_compared(engine: Engine) {
     assert!(code == Some(1) && said.contains("BROKEN") && said.contains("FAULT"), "{said}");
     assert_eq!(run(&portward, &["verify", "none.zip"]).0, Some(2));
     assert_eq!(run(&portward, &["verify", "got.zip", "--key", "AAAA"]).0, Some(2));
+    let (code, said) = run(&portward, &["verify", "got.zip", "--keys", "forged.json"]);
+    assert!(code == Some(2) && said.contains("is not what its name says"), "{said}");
+    let said = portward.admin_fails(&["signing", "rotate", "--sandbox"]);
+    assert!(said.contains("there is no sandbox"), "{said}");
     // Another key signs from now on; what was signed before is still the operator's.
     let rotated = portward.admin(&["signing", "rotate"]);
     assert_ne!(rotated["kid"], keys["keys"][0]["kid"]);
@@ -73,3 +82,14 @@ async fn it_is_verified_viewed_and_compared(engine: Engine) {
     assert!(code == Some(2) && said.contains("broken"), "{said}");
 }
 both!(it_is_verified_viewed_and_compared);
+
+/// The sandbox signs with a key of its own, which is listed and rotated like the other.
+#[test]
+fn the_sandboxs_keys_are_the_operators_too() {
+    let portward = Plan::new(Engine::Sqlite).with_sandbox().install();
+    assert_eq!(portward.admin(&["signing", "list"]), json!([]), "nobody needed one");
+    let kids = [portward.admin(&["signing", "rotate"]), portward.admin(&["signing", "rotate", "--sandbox"])];
+    let listed = portward.admin(&["signing", "list"]);
+    let told: Vec<_> = listed.as_array().expect("a list").iter().map(|key| (&key["world"], &key["kid"])).collect();
+    assert_eq!(told, [(&json!("production"), &kids[0]["kid"]), (&json!("sandbox"), &kids[1]["kid"])]);
+}

@@ -142,7 +142,8 @@ async fn only_what_is_ready_has_an_archive(engine: Engine) {
     let token = ongoing(&portward).await.access;
     let wish = json!({ "categories": ["activity"] });
     let over = id(&create(&portward, &token, &wish).await);
-    stands(&portward, &token, &over, "expired").await;
+    let told = stands(&portward, &token, &over, "expired").await;
+    assert!(told["archive"].is_null(), "nobody is led to what is gone: {told}");
     let cancelled = id(&create(&portward, &token, &wish).await);
     assert_eq!(sent(call(&portward, Method::DELETE, &path(&cancelled), &token)).await.status, 204);
     for gone in [&over, &cancelled] {
