@@ -28,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 NODE = os.environ.get("NODE") or "node"
 PERSON = 7
 # Whatever the size: the most that the program may ever have had in memory, its own code included.
-MIB = 128
+MIB = 96
 PLAIN = 2**32 - 1
 # The longest that any one program may take, in seconds.
 PATIENCE = 1800
@@ -92,14 +92,14 @@ class Place:
         self.films = self.folder / f"films/people/{PERSON}"
         self.films.mkdir(parents=True)
         self.db = sqlite3.connect(self.folder / "data.db")
+        self.db.execute("pragma page_size = 65536")
         self.db.execute("create table letters (user_id integer, body text)")
         self.db.execute("create table films (id integer primary key, user_id integer, film text)")
         self.sections, self.sizes, self.crcs = "", {}, {}
 
     def letters(self, gigabytes, member, head, between, end):
-        """Rows of a megabyte each. `member` is where they lie, with what stands before, between and after the rows."""
-        body = "".join(f"Dear friend, this is line {line} of a letter.  " for line in range(600))
-        body *= MARK // len(body)
+        """Rows of some sixty kilobytes. `member` is where they lie, with what stands before, between and after the rows."""
+        body = "".join(f"Dear friend, this is line {line} of a letter.  " for line in range(1400))
         count = int(gigabytes * 1e9) // len(body) + 1
         self.db.execute("insert into letters values (?, ?)", (PERSON, body))
         self.sections += LETTERS.replace("COUNT", str(count))

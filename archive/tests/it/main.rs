@@ -2,6 +2,7 @@
 
 extern crate portward_archive as archive;
 
+mod bad_sources;
 mod catalogue;
 mod compare;
 mod discover;
@@ -19,6 +20,7 @@ mod media;
 mod mysql;
 mod nests;
 mod owner;
+mod pool;
 mod proxy;
 mod ranges;
 mod read;
