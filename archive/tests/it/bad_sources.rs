@@ -59,7 +59,9 @@ async fn a_table_that_changes_meanwhile(engine: Engine) {
         ("drop table t", "section"),
         ("alter table t add column z bigint default 5", "section"),
     ] {
-        let db = Db::new(engine, "create table t (o bigint, a varchar(9), b varchar(9)); insert into t values (1, 'of a', 'of b');").await;
+        let db =
+            Db::new(engine, "create table t (o bigint, a varchar(9), b varchar(9)); insert into t values (1, 'of a', 'of b');")
+                .await;
         if engine == Engine::Sqlite {
             // Without WAL a writer waits for readers.
             db.run("pragma journal_mode = wal;").await;
@@ -72,9 +74,11 @@ async fn a_table_that_changes_meanwhile(engine: Engine) {
         let progress = Arc::new(Progress::default());
         let file = tempfile::NamedTempFile::new().unwrap();
         let making = {
-            let (catalogue, sources, progress, out) = (catalogue.clone(), sources.clone(), progress.clone(), file.reopen().unwrap());
+            let (catalogue, sources, progress, out) =
+                (catalogue.clone(), sources.clone(), progress.clone(), file.reopen().unwrap());
             tokio::spawn(async move {
-                write(catalogue, &sources, order("activity", "1", DataFormat::Json), out, progress, CancellationToken::new()).await
+                write(catalogue, &sources, order("activity", "1", DataFormat::Json), out, progress, CancellationToken::new())
+                    .await
             })
         };
         while progress.rows.load(Ordering::Relaxed) == 0 && !making.is_finished() {
@@ -89,7 +93,10 @@ async fn a_table_that_changes_meanwhile(engine: Engine) {
                 assert_eq!(value["M"], serde_json::json!([{ "a": "of a", "b": "of b" }]), "{change}, {snapshot}");
             }
             Err(error) => {
-                assert!(["query_failed", "columns_mismatch", "source_down"].contains(&error.reason()), "{change}, {snapshot}: {error}");
+                assert!(
+                    ["query_failed", "columns_mismatch", "source_down"].contains(&error.reason()),
+                    "{change}, {snapshot}: {error}"
+                );
                 assert!(error.to_string().contains("\"M\""), "{change}, {snapshot}: {error}");
             }
         }
@@ -129,7 +136,8 @@ async fn postgres_refuses_sign_in() {
         // It may sign in, and may not read.
         (as_role(&poor), "query_failed"),
     ] {
-        let text = head(Engine::Postgres, &url, "connect_timeout = \"2 s\"") + &list("L", "select o, w from t where o = :subject");
+        let text =
+            head(Engine::Postgres, &url, "connect_timeout = \"2 s\"") + &list("L", "select o, w from t where o = :subject");
         let catalogue = Arc::new(parse(&text).unwrap());
         let sources = Sources::open(&catalogue, db.folder.path()).await.unwrap();
         let Err(error) = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await else { panic!("served: {url}") };
@@ -153,7 +161,13 @@ async fn sqlite_files_that_are_none() {
     let middle = whole.len() / 2 / 4096 * 4096;
     noisy[middle..middle + 4096].fill(0xa5);
     for (what, bytes) in [
-        ("a page", Some(b"<!doctype html><html><body>This is a page and no database, long enough for a header of one</body></html>".to_vec())),
+        (
+            "a page",
+            Some(
+                b"<!doctype html><html><body>This is a page and no database, long enough for a header of one</body></html>"
+                    .to_vec(),
+            ),
+        ),
         ("half of it", Some(whole[..middle].to_vec())),
         ("noise", Some(noisy)),
         ("a folder", None),

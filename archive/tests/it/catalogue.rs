@@ -280,9 +280,17 @@ fn includes_in_a_circle() {
         ("\"*.toml\"", "", "catalog.toml:2: an included file has an unknown key `format`"),
         ("\"sections/../catalog.toml\"", "", "cannot be included"),
         // A file that includes the one that includes it.
-        ("\"sections/a.toml\"", "include = [\"../catalog.toml\"]\n", "sections/a.toml:1: an included file has an unknown key `include`"),
+        (
+            "\"sections/a.toml\"",
+            "include = [\"../catalog.toml\"]\n",
+            "sections/a.toml:1: an included file has an unknown key `include`",
+        ),
         // The same file twice.
-        ("\"sections/a.toml\", \"sections/a.toml\"", &SECTION.replace("\"A\"", "\"Z\""), "two sections have the path \"Z / B / List\""),
+        (
+            "\"sections/a.toml\", \"sections/a.toml\"",
+            &SECTION.replace("\"A\"", "\"Z\""),
+            "two sections have the path \"Z / B / List\"",
+        ),
     ] {
         std::fs::write(&main, with_include(include)).unwrap();
         std::fs::write(folder.path().join("sections/a.toml"), other).unwrap();

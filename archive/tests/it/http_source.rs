@@ -258,7 +258,11 @@ async fn somebody_elses_key_serves_nothing() {
         ("select user_id, no from links where user_id = :subject", "C-2", Err(("owner_mismatch", 1))),
         ("select user_id, no from links where user_id = :subject", "c-1", Err(("owner_mismatch", 1))),
         // The key's query returns another person's number: the service is not even asked.
-        ("select user_id, no from links where user_id = :subject or user_id = 2 order by user_id desc", "C-2", Err(("owner_mismatch", 0))),
+        (
+            "select user_id, no from links where user_id = :subject or user_id = 2 order by user_id desc",
+            "C-2",
+            Err(("owner_mismatch", 0)),
+        ),
     ] {
         let service = Service::start(move |head, _| {
             assert!(head.starts_with("GET /api/customers/C-1/orders "), "{head}");

@@ -63,7 +63,11 @@ async fn broken_off_in_mid_stream(engine: Engine) {
                     tokio::task::yield_now().await;
                 }
                 // Cancelled as a person who withdraws does it; or nobody waits any more, as when the server stops.
-                if round % 3 == 0 { cancel.cancel() } else { making.abort() }
+                if round % 3 == 0 {
+                    cancel.cancel()
+                } else {
+                    making.abort()
+                }
                 let _ = making.await;
             }
             let (made, summary) = export(&catalogue, &sources, "activity", "2", DataFormat::Json).await.unwrap();
@@ -100,7 +104,9 @@ async fn what_a_session_remembers(engine: Engine) {
     let (made, _) = export(&catalogue, &sources, "all_data", "1", DataFormat::Json).await.unwrap();
     assert_eq!(made.value()["B"][0]["w"], "hers");
     for other in ["2", "3"] {
-        let Err(error) = export(&catalogue, &sources, "activity", other, DataFormat::Json).await else { panic!("served to {other}") };
+        let Err(error) = export(&catalogue, &sources, "activity", other, DataFormat::Json).await else {
+            panic!("served to {other}")
+        };
         assert_eq!((error.reason(), error.retryable()), ("owner_mismatch", false), "{error}");
         assert!(!error.to_string().contains("hers"), "{error}");
     }

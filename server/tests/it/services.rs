@@ -98,7 +98,8 @@ async fn services_and_stores_in_trouble() {
         catalogue += &category(&format!("film_{name}"), "clips", &query);
         catalogue += "[section.media]\ncolumn = \"film\"\nstore = \"films\"\nwithin = \"people/:subject/\"\nmissing = \"fail\"\n";
     }
-    let films = of_stores.map(|(name, ..)| format!("insert into films (user_id, film) values (7, 'people/7/{name}.mp4');")).concat();
+    let films =
+        of_stores.map(|(name, ..)| format!("insert into films (user_id, film) values (7, 'people/7/{name}.mp4');")).concat();
     let clips = format!("create table films (id integer primary key, user_id integer, film text); {films}");
     let toml = "[requests]\nattempts = 1\n[jobs]\nexports = 8\n";
     let mut portward = Plan::new(Engine::Sqlite).catalogue(catalogue).clips(clips).toml(toml).install();
@@ -144,7 +145,12 @@ async fn mariadb_in_trouble() {
     let mut catalogue = String::from(HEAD);
     catalogue += &source("here", "mysql", &here, "");
     catalogue += &source("hasty", "mysql", &here, "statement_timeout = \"500 ms\"");
-    catalogue += &source("never", "mysql", &format!("mysql://somebody:hunter2secret@127.0.0.1:{}/x", free_port()), "connect_timeout = \"1 s\"");
+    catalogue += &source(
+        "never",
+        "mysql",
+        &format!("mysql://somebody:hunter2secret@127.0.0.1:{}/x", free_port()),
+        "connect_timeout = \"1 s\"",
+    );
     catalogue += &source("shut", "mysql", &format!("mysql://somebody:hunter2secret@{address}"), "connect_timeout = \"2 s\"");
     let plain = "select id, user_id, a from t where user_id = :subject order by id";
     for (name, source, query) in [
