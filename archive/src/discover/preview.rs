@@ -88,8 +88,7 @@ async fn read(
         since: None,
         until: None,
         identity: Identity::default(),
-        // It is only counted: the fastest.
-        level: 1,
+        level: 3,
         documents: None,
     };
     let (progress, cancel) = (Arc::new(Progress::default()), CancellationToken::new());
