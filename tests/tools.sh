@@ -239,6 +239,7 @@ need_archives() {
   need "unzip" "command -v unzip" unzip
   need "7z" "command -v 7z" 7z-by-release
   need "bsdtar" "command -v bsdtar" libarchive-tools
+  need "jar" "command -v jar" default-jdk-headless
 }
 
 # Today's OAuth libraries want Node 20; where the system's is older, the npm registry has one as a package.

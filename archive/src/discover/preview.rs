@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Seek;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -110,59 +110,60 @@ fn first(mut file: File, rows: usize, listed: bool) -> std::io::Result<Vec<Value
     let mut zip = zip::ZipArchive::new(file).map_err(std::io::Error::other)?;
     let member = zip.by_index(0).map_err(std::io::Error::other)?;
     let mut read = serde_json::Deserializer::from_reader(std::io::BufReader::new(member));
-    let wanted = First { rows, listed, found: Vec::new() };
-    wanted.deserialize(&mut read).map_err(std::io::Error::other)
+    let mut found = Vec::new();
+    match (First { rows, listed, found: &mut found }).deserialize(&mut read) {
+        Err(error) if found.len() < rows => Err(std::io::Error::other(error)),
+        _ => Ok(found),
+    }
 }
 
-/// The first rows of `{"rows": ..}`; the rest is passed over without being kept.
-struct First {
+/// The first rows of `{"rows": ..}`. When they are there, it stops with an error: behind them may be gigabytes.
+struct First<'f> {
     rows: usize,
     listed: bool,
-    found: Vec<Value>,
+    found: &'f mut Vec<Value>,
 }
 
-impl<'de> DeserializeSeed<'de> for First {
-    type Value = Vec<Value>;
+impl<'de> DeserializeSeed<'de> for First<'_> {
+    type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for First {
-    type Value = Vec<Value>;
+impl<'de> Visitor<'de> for First<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a section's rows")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-        let mut found = self.found;
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         while let Some(IgnoredAny) = map.next_key()? {
             if self.listed {
-                found = map.next_value_seed(First { rows: self.rows, listed: true, found })?;
+                map.next_value_seed(First { rows: self.rows, listed: true, found: &mut *self.found })?;
             } else {
                 let value: Value = map.next_value()?;
                 if !value.is_null() && value != Value::Object(serde_json::Map::new()) {
-                    found.push(value);
+                    self.found.push(value);
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(mut self, mut rows: S) -> Result<Self::Value, S::Error> {
-        while self.found.len() < self.rows {
-            match rows.next_element()? {
-                Some(row) => self.found.push(row),
-                None => return Ok(self.found),
+    fn visit_seq<S: SeqAccess<'de>>(self, mut rows: S) -> Result<(), S::Error> {
+        while let Some(row) = rows.next_element()? {
+            self.found.push(row);
+            if self.found.len() >= self.rows {
+                return Err(S::Error::custom("enough"));
             }
         }
-        while rows.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(self.found)
+        Ok(())
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-        Ok(self.found)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        Ok(())
     }
 }

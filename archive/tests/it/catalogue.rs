@@ -267,6 +267,38 @@ fn includes_come_in_order_with_lines_of_their_own() {
     assert!(error.contains("nowhere.toml: cannot be read"), "{error}");
 }
 
+/// Files that include each other or themselves, folders that lead back: each is told, and none is read for ever.
+#[test]
+fn includes_in_a_circle() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("sections")).unwrap();
+    let main = folder.path().join("catalog.toml");
+    let with_include = |include: &str| with(SECTION).replace("format = 1", &format!("format = 1\ninclude = [{include}]"));
+    for (include, other, words) in [
+        // Itself, by whatever name.
+        ("\"catalog.toml\"", "", "catalog.toml:2: an included file has an unknown key `format`"),
+        ("\"*.toml\"", "", "catalog.toml:2: an included file has an unknown key `format`"),
+        ("\"sections/../catalog.toml\"", "", "cannot be included"),
+        // A file that includes the one that includes it.
+        (
+            "\"sections/a.toml\"",
+            "include = [\"../catalog.toml\"]\n",
+            "sections/a.toml:1: an included file has an unknown key `include`",
+        ),
+        // The same file twice.
+        (
+            "\"sections/a.toml\", \"sections/a.toml\"",
+            &SECTION.replace("\"A\"", "\"Z\""),
+            "two sections have the path \"Z / B / List\"",
+        ),
+    ] {
+        std::fs::write(&main, with_include(include)).unwrap();
+        std::fs::write(folder.path().join("sections/a.toml"), other).unwrap();
+        let error = Catalogue::load(&main).expect_err(include).to_string();
+        assert!(error.contains(words), "{include}: {error}");
+    }
+}
+
 #[test]
 fn secrets_are_not_printed() {
     let text =

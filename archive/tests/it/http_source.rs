@@ -249,6 +249,108 @@ async fn somebody_elses_rows_are_not_served() {
     assert_eq!(service.asked(), 1);
 }
 
+/// A key that was found wrongly, or a service that takes one customer for another.
+#[tokio::test]
+async fn somebody_elses_key_serves_nothing() {
+    for (key, customer, served) in [
+        ("select user_id, no from links where user_id = :subject", "C-1", Ok(1)),
+        // The service answers with another customer's rows.
+        ("select user_id, no from links where user_id = :subject", "C-2", Err(("owner_mismatch", 1))),
+        ("select user_id, no from links where user_id = :subject", "c-1", Err(("owner_mismatch", 1))),
+        // The key's query returns another person's number: the service is not even asked.
+        (
+            "select user_id, no from links where user_id = :subject or user_id = 2 order by user_id desc",
+            "C-2",
+            Err(("owner_mismatch", 0)),
+        ),
+    ] {
+        let service = Service::start(move |head, _| {
+            assert!(head.starts_with("GET /api/customers/C-1/orders "), "{head}");
+            answer(row(&format!("\"{customer}\""), 1))
+        })
+        .await;
+        let links = "create table links (user_id integer, no text); insert into links values (1, 'C-1'), (2, 'C-2');";
+        rusqlite::Connection::open(service.folder.path().join("links.db")).unwrap().execute_batch(links).unwrap();
+        let keys = format!(
+            "[source.links]\nkind = \"sqlite\"\nurl = \"sqlite:links.db\"\n[subject.key.customer]\nsource = \"links\"\ntype = \"text\"\n\
+             owner = \"user_id\"\nquery = \"{key}\"\n"
+        );
+        let section = ORDERS
+            .replace("/people/:subject/orders?since=:since&v=2&until=:until", "/customers/:customer/orders")
+            .replace("time = \"Date\"\n", "")
+            .replace("owner = \"customer\"", "owner = \"customer\"\nowner_is = \"customer\"");
+        match (service.export("", &(keys + &section), "1").await, served) {
+            (Ok((made, _)), Ok(number)) => assert_eq!(made.value()["Orders"][0]["Number"], number),
+            (Err(error), Err((reason, asked))) => {
+                assert_eq!((error.reason(), service.asked()), (reason, asked), "{error}");
+                assert!(!error.to_string().contains("C-"), "{error}");
+            }
+            (Ok((made, _)), Err(_)) => panic!("served: {}", made.json()),
+            (Err(error), Ok(_)) => panic!("{error}"),
+        }
+    }
+}
+
+/// Connections that are kept and mixed up: an answer that was left on one, and two people's answers that change places.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mixed_up_answers_serve_nothing() {
+    // Behind hers lies another answer, as if somebody had asked for it. Whoever comes next is given their own, or nothing.
+    let one = |who: &str| {
+        let body = row(who, 1);
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    let service = Service::start(move |head, _| {
+        let who = if head.starts_with("GET /api/people/1/") { "1" } else { "2" };
+        // Two steps: the connection is kept.
+        vec![say(one(who) + &one("1")), say("")]
+    })
+    .await;
+    let catalogue = service.catalogue("", ORDERS);
+    let sources = Sources::open(&catalogue, service.folder.path()).await.unwrap();
+    for _ in 0..5 {
+        assert!(export(&catalogue, &sources, "activity", "1", DataFormat::Json).await.is_ok());
+        match export(&catalogue, &sources, "activity", "2", DataFormat::Json).await {
+            // The service's row of the person who asked: it was a connection of its own.
+            Ok((_, summary)) => assert_eq!(summary.sections[0].rows, 1),
+            Err(error) => assert_eq!(error.reason(), "owner_mismatch", "{error}"),
+        }
+    }
+    // Two at once, each answered with what is the other's.
+    let both = Arc::new(std::sync::Barrier::new(2));
+    let service = Service::start(move |head, _| {
+        // Both have asked before anybody is answered.
+        tokio::task::block_in_place(|| both.wait());
+        answer(row(if head.starts_with("GET /api/people/1/") { "2" } else { "1" }, 1))
+    })
+    .await;
+    let catalogue = service.catalogue("", ORDERS);
+    let sources = Sources::open(&catalogue, service.folder.path()).await.unwrap();
+    let (one, two) = tokio::join!(
+        export(&catalogue, &sources, "activity", "1", DataFormat::Json),
+        export(&catalogue, &sources, "activity", "2", DataFormat::Json)
+    );
+    for made in [one, two] {
+        assert_eq!(made.map(|(made, _)| made.json()).expect_err("served").reason(), "owner_mismatch");
+    }
+}
+
+/// Nobody listens; and a row of a hundred megabytes, which the service's limit on lines does not allow.
+#[tokio::test]
+async fn nobody_and_too_much() {
+    let catalogue = Arc::new(parse(&text("http://127.0.0.1:1/", "", ORDERS)).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources::open(&catalogue, folder.path()).await.unwrap();
+    let Err(error) = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await else { panic!("served") };
+    assert_eq!((error.reason(), error.retryable()), ("source_down", true), "{error}");
+    let service = Service::start(|_, _| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: 104857700\r\n\r\n{\"customer\":1,\"Notes\":\"";
+        std::iter::once(say(head)).chain((0..100).map(|_| say("x".repeat(1 << 20)))).collect()
+    })
+    .await;
+    let (reason, told) = service.refused("").await;
+    assert!(reason == "query_failed" && told.contains("max_line"), "{told}");
+}
+
 #[tokio::test]
 async fn answers_that_are_none() {
     let ndjson = "content-type: application/x-ndjson\r\n";

@@ -48,6 +48,13 @@ fn each_fault_has_its_line_and_its_cure() {
         ("type = \"text\"\nmany", "type = \"text\"\nmayn = 1\nmany", "mayn", &["unknown key `mayn`"]),
         ("source = \"db\"\ntype", "source = \"bd\"\ntype", "[subject.key", &["a source `bd` that is not declared"]),
         ("links where user_id = :subject", "links", "[subject.key", &["reads everybody's rows"]),
+        // A key that needs itself, and one that needs another.
+        (
+            "links where user_id = :subject",
+            "links where user_id = :subject and no = :customer",
+            "[subject.key",
+            &["`:customer` that nothing fills", "by :subject alone"],
+        ),
         (
             "links where user_id = :subject",
             "links where user_id = :subject and t > :since",

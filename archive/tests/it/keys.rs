@@ -7,8 +7,8 @@ use archive::source::Sources;
 use serde_json::json;
 use wire::DataFormat;
 
-use crate::both;
 use crate::support::{Db, Engine, export, head, parse};
+use crate::three;
 
 const LINKS: &str = "
     create table links (user_id bigint, customer_no varchar(40));
@@ -149,7 +149,7 @@ async fn there_are_not_more_values_than_can_be(engine: Engine) {
     assert_eq!(two.of(&key("many = true\n"), &list, "7").await, Ok(json!({"Orders": []})));
 }
 
-both!(many, super::a_query_runs_for_each_value_in_one_order);
-both!(missing, super::what_is_missing_is_empty_or_fails);
-both!(wrong, super::a_wrong_key_or_a_wrong_join_serves_nothing);
-both!(limit, super::there_are_not_more_values_than_can_be);
+three!(many, super::a_query_runs_for_each_value_in_one_order);
+three!(missing, super::what_is_missing_is_empty_or_fails);
+three!(wrong, super::a_wrong_key_or_a_wrong_join_serves_nothing);
+three!(limit, super::there_are_not_more_values_than_can_be);

@@ -2,6 +2,7 @@
 
 extern crate portward_archive as archive;
 
+mod bad_sources;
 mod catalogue;
 mod compare;
 mod discover;
@@ -21,6 +22,7 @@ mod mysql;
 mod nests;
 mod omissions;
 mod owner;
+mod pool;
 mod proxy;
 mod ranges;
 mod read;

@@ -147,23 +147,6 @@ async fn a_door_that_stays_shut() {
     mysql_admin(&format!("drop user {reader}@'%'")).await;
 }
 
-/// A row of a hundred megabytes goes through; one that the server cannot send is told.
-#[tokio::test]
-async fn a_huge_row() {
-    if !mysql_is_there() {
-        return;
-    }
-    let db = Db::new(
-        Engine::Mysql,
-        "create table t (o bigint, w longtext); insert into t values (1, repeat('0123456789', 10000000)), (1, 'small');",
-    )
-    .await;
-    let catalogue = db.catalogue(&list("select o, w from t where o = :subject order by length(w)", ""));
-    let (made, summary) = db.export(&catalogue, "activity", "1", DataFormat::Json).await.unwrap();
-    assert_eq!(summary.sections[0].rows, 2);
-    assert_eq!(made.json().len(), 100_000_000 + r#"{"L":[{"w":"small"},{"w":""}]}"#.len());
-}
-
 /// The table changes while connections remember the query; the next requests see it as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_changes() {

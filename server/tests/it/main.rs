@@ -27,6 +27,7 @@ mod rules;
 mod sandbox;
 mod scene;
 mod secrecy;
+mod services;
 mod sources;
 mod storm;
 mod support;

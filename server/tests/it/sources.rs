@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::support::{Engine, Plan, Portward, Tokens, eventually, sqlite};
 
-const HEAD: &str = "
+pub(crate) const HEAD: &str = "
 format = 1
 edition = \"2027-01-01\"
 document = \"data.json\"
@@ -21,12 +21,12 @@ text_root = \"Clips\"
 type = \"integer\"
 ";
 
-fn source(name: &str, kind: &str, url: &str, more: &str) -> String {
+pub(crate) fn source(name: &str, kind: &str, url: &str, more: &str) -> String {
     format!("[source.{name}]\nkind = \"{kind}\"\nurl = \"{url}\"\n{more}\n")
 }
 
 /// One category with one section; all share a scope.
-fn category(name: &str, source: &str, query: &str) -> String {
+pub(crate) fn category(name: &str, source: &str, query: &str) -> String {
     format!(
         "[[category]]\nname = \"{name}\"\nscope = \"portability.activity\"\ntitle = {{ en = \"{name}\" }}\ntext = {{ en = \"{name}\" }}\n\
          sensitivity = \"normal\"\n\
@@ -61,7 +61,7 @@ impl Drop for Forwarder {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
@@ -77,19 +77,19 @@ fn through(database: &Database, port: u16, user: &str) -> String {
 }
 
 /// A consent of its own for each request, so that what becomes of its single is seen.
-struct Asked {
-    tokens: Tokens,
-    request_id: i64,
+pub(crate) struct Asked {
+    pub(crate) tokens: Tokens,
+    pub(crate) request_id: i64,
 }
 
-async fn ask(portward: &Portward, browser: &Browser, category: &str) -> Asked {
+pub(crate) async fn ask(portward: &Portward, browser: &Browser, category: &str) -> Asked {
     let tokens = portward.tokens_of(browser, "portability.activity.single").await;
     let request_id = portward.add(&tokens.access, &[category]).await.request_id();
     Asked { tokens, request_id }
 }
 
 /// It ends as `expired` with one of the reasons, nothing is served, and the single is the person's again.
-async fn fails(portward: &Portward, asked: &Asked, reasons: &[&str], says: &str) {
+pub(crate) async fn fails(portward: &Portward, asked: &Asked, reasons: &[&str], says: &str) {
     let Asked { tokens, request_id } = asked;
     assert_eq!(portward.settled_within(&tokens.access, *request_id, 30).await, "expired");
     let shown = portward.show(*request_id);
@@ -105,7 +105,7 @@ async fn fails(portward: &Portward, asked: &Asked, reasons: &[&str], says: &str)
     );
 }
 
-async fn succeeds(portward: &Portward, asked: &Asked, category: &str, rows: usize) {
+pub(crate) async fn succeeds(portward: &Portward, asked: &Asked, category: &str, rows: usize) {
     assert_eq!(portward.settled_within(&asked.tokens.access, asked.request_id, 30).await, "downloading", "{category}");
     let archive = portward.download(&asked.tokens.access, asked.request_id).await;
     assert_eq!(archive.json["Root"][category].as_array().map(Vec::len), Some(rows), "{category}");
