@@ -36,10 +36,17 @@ def text(value):
     return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
+def with_key(index, keyed):
+    """SQLite's indexes end with the row's key without a word, so that nothing is sorted there; PostgreSQL has to be told."""
+    table, columns = re.search(r"\bon (\w+) \((.*)\)", index).groups()
+    return index if table not in keyed or "unique" in index else index.replace(f"({columns})", f"({columns}, id)")
+
+
 def copy(path, address):
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     schema = database.execute(
         "select type, name, sql from sqlite_master where sql is not null and name not like 'sqlite_%' order by type = 'index'").fetchall()
+    keyed = {name for kind, name, sql in schema if kind == "table" and re.search(r"\bid\s+integer primary key\b", sql)}
     psql = subprocess.Popen(["psql", "-q", "-v", "ON_ERROR_STOP=1", address], stdin=subprocess.PIPE)
     for kind, name, sql in schema:
         if kind != "table":
@@ -51,7 +58,7 @@ def copy(path, address):
         psql.stdin.write(b"\\.\n")
     for kind, _, sql in schema:
         if kind == "index":
-            psql.stdin.write((sql + ";\n").encode())
+            psql.stdin.write((with_key(sql, keyed) + ";\n").encode())
     psql.stdin.write(b"vacuum analyze;\ncheckpoint;\n")
     psql.stdin.close()
     sys.exit(psql.wait())

@@ -15,11 +15,21 @@ const archiver = require("archiver");
 const PER_MS = { unix_s: 0.001, unix_ms: 1, unix_us: 1000 };
 const extreme = (value) => (typeof value === "number" ? (value < 0 ? -(2n ** 63n) : 2n ** 63n - 1n) : value);
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** A form that is not the usual one: in a few sections of a few rows. */
+function strftime(form, iso) {
+  const [Y, m, d, H, M, S] = iso.match(/\d+/g);
+  return form.replace(/%([YmdHMSb])/g, (_, letter) => ({ Y, m, d, H, M, S, b: MONTHS[m - 1] })[letter]);
+}
+
 function converter({ type, from, as }) {
   if (type === "timestamp" || type === "date") {
     const end = as?.endsWith(" UTC") ? " UTC" : "";
+    const usual = as === undefined || as === "%Y-%m-%d" || as.startsWith("%Y-%m-%d %H:%M:%S");
     const form = (ms) => {
       const iso = new Date(ms).toISOString();
+      if (!usual) return strftime(as, iso);
       return type === "date" ? iso.slice(0, 10) : iso.slice(0, 10) + " " + iso.slice(11, 19) + end;
     };
     const unit = PER_MS[from];

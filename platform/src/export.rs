@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ use crate::requests::{self, Request};
 use crate::vault::{self, ArchiveRow};
 use crate::{Fault, Platform, World, apps, db, grants, media, pause, people, signing};
 
-/// How often a running export looks whether it is still wanted.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often a running export looks how large it is,
+const MEASURE_EVERY: Duration = Duration::from_millis(250);
+
+/// and, in such steps, whether it is still wanted.
+const LOOK_EVERY: u32 = 8;
 
 /// How far the exports in this process have come, by request.
 #[derive(Clone, Debug, Default)]
@@ -83,13 +87,14 @@ async fn build(
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
     let cancel = attempt.cancel.child_token();
-    let watch = watch(platform, request, attempt.number, Arc::clone(&progress), cancel.clone());
+    let is_too_large = AtomicBool::new(false);
+    let watch = watch(platform, request, attempt, Arc::clone(&progress), cancel.clone(), &is_too_large);
     let write = archive::write::write(
         Arc::clone(&platform.catalogue),
         &platform.sources,
         order,
         scratch.try_clone()?,
-        progress,
+        Arc::clone(&progress),
         cancel.clone(),
     );
     let written = tokio::select! {
@@ -105,9 +110,13 @@ async fn build(
                 "archive built"
             );
             pause::at("archive_built").await;
-            keep(platform, request, attempt, scratch).await
+            keep(platform, request, attempt, scratch, told(platform, request, &progress)).await
         }
         Err(_) if attempt.cancel.is_cancelled() => Ok(Outcome::HandBack),
+        Err(_) if is_too_large.load(Ordering::Relaxed) => {
+            tracing::info!(request_id = request.request_id, "export is large and waits for a place");
+            Ok(Outcome::TooLarge)
+        }
         Err(_) if cancel.is_cancelled() => {
             tracing::info!(request_id = request.request_id, "export stopped: the request is no longer wanted");
             Ok(Outcome::Done)
@@ -204,26 +213,43 @@ pub fn told(platform: &Platform, request: &Request, progress: &archive::write::P
     Some(requests::Told { rows, bytes, categories })
 }
 
-/// Tells how far an export is, and cancels it when its request is cancelled or another attempt has begun.
+/// Tells how far an export is; cancels it when its request is cancelled or another attempt has begun, and when it has grown too large for its
+/// place and there is no other.
 async fn watch(
     platform: &Platform,
     request: &Request,
-    attempt: i32,
+    attempt: &Attempt,
     progress: Arc<archive::write::Progress>,
     cancel: CancellationToken,
+    is_too_large: &AtomicBool,
 ) {
     let request_id = request.request_id;
+    let jobs = &platform.settings.jobs;
+    let mut place = attempt.place.as_ref();
     let mut last = None;
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+    for looks in 1u32.. {
+        tokio::time::sleep(MEASURE_EVERY).await;
+        let is_large = progress.bytes.load(Ordering::Relaxed) >= jobs.heavy_bytes || MEASURE_EVERY * looks >= jobs.heavy_after.0;
+        if let Some(held) = place.filter(|_| is_large) {
+            if held.grow() {
+                place = None;
+            } else {
+                is_too_large.store(true, Ordering::Relaxed);
+                cancel.cancel();
+                return std::future::pending().await;
+            }
+        }
+        if looks % LOOK_EVERY != 0 {
+            continue;
+        }
         let now = told(platform, request, &progress);
         if let (Some(told), true) = (&now, now != last) {
-            match requests::tell(platform, request_id, attempt, told).await {
+            match requests::tell(platform, request_id, attempt.number, told).await {
                 Ok(()) => last = now,
                 Err(fault) => tracing::warn!(request_id, %fault, "cannot tell how far an export is"),
             }
         }
-        match requests::is_wanted(platform, request_id, attempt).await {
+        match requests::is_wanted(platform, request_id, attempt.number).await {
             Ok(true) => {}
             Ok(false) => {
                 cancel.cancel();
@@ -235,7 +261,13 @@ async fn watch(
 }
 
 /// Puts the archive into the vault and makes the request ready, if this attempt is still the one.
-async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scratch: File) -> Result<Outcome, Fault> {
+async fn keep(
+    platform: &Platform,
+    request: &Request,
+    attempt: &Attempt,
+    mut scratch: File,
+    told: Option<requests::Told>,
+) -> Result<Outcome, Fault> {
     scratch.seek(SeekFrom::Start(0))?;
     let object = vault::new_name(platform, request.request_id, attempt.number);
     let (key, sealed_key) = vault::new_key(platform, &object)?;
@@ -250,7 +282,7 @@ async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scr
         sha256,
         created_at: platform.now(),
     };
-    if requests::finish(platform, request, &row).await? {
+    if requests::finish(platform, request, &row, told.as_ref()).await? {
         metrics::counter!("portward_archives_total", "world" => platform.world.as_str()).increment(1);
         tracing::info!(request_id = request.request_id, size, attempt = attempt.number, "request ready");
     } else {

@@ -274,8 +274,14 @@ pub struct Jobs {
     pub lease: Span,
     /// How often the queue is looked at when nothing was heard.
     pub poll: Span,
-    /// Archives built at once by one process.
+    /// Archives built at once by one process, large ones not counted.
     pub exports: u32,
+    /// Large archives built at once by one process, beside the others; of every source's connections one is left to those.
+    pub heavy_exports: u32,
+    /// An archive is large when it holds so many bytes before compression,
+    pub heavy_bytes: u64,
+    /// or when it has taken so long.
+    pub heavy_after: Span,
     /// Webhook calls made at once by one process.
     pub deliveries: u32,
     /// How long running jobs may go on after a request to stop; then they are handed back.
@@ -284,7 +290,16 @@ pub struct Jobs {
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self { lease: Span::seconds(60), poll: Span::seconds(2), exports: 2, deliveries: 8, stop_within: Span::seconds(20) }
+        Self {
+            lease: Span::seconds(60),
+            poll: Span::seconds(2),
+            exports: 2,
+            heavy_exports: 2,
+            heavy_bytes: 64 << 20,
+            heavy_after: Span::seconds(5),
+            deliveries: 8,
+            stop_within: Span::seconds(20),
+        }
     }
 }
 

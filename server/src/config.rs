@@ -288,6 +288,7 @@ impl Config {
         // Some of its people live where data can be asked for and some do not, whatever the operator serves.
         own.eligibility.regions = settings::Eligibility::default().regions;
         own.jobs.exports = 1;
+        own.jobs.heavy_exports = 1;
         own.jobs.deliveries = own.jobs.deliveries.clamp(1, 2);
         own.sandbox.enabled = false;
         Ok(Some(own))

@@ -4,9 +4,11 @@
 mod rows;
 mod runner;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Actor, Entry};
@@ -59,8 +61,10 @@ pub enum Job {
 words! {
     /// Jobs of one lane wait for each other only: a slow webhook does not hold up an archive.
     Lane {
-        /// Archives.
+        /// Archives, as long as nothing says that they are large.
         Export = "export",
+        /// Large archives.
+        Heavy = "heavy",
         /// Webhook calls.
         Deliver = "deliver",
         /// Mails.
@@ -71,6 +75,7 @@ words! {
 }
 
 impl Job {
+    /// Where it waits, if nothing more is known of it.
     fn lane(&self) -> Lane {
         match self {
             Self::Export { .. } => Lane::Export,
@@ -115,6 +120,28 @@ pub(crate) struct Attempt {
     pub(crate) number: i32,
     /// Tripped when the lease was lost, or when the program has waited long enough for the job to end.
     pub(crate) cancel: CancellationToken,
+    /// Where it works, if it must not stay there however much it grows.
+    pub(crate) place: Option<Arc<Place>>,
+}
+
+/// A place among the small archives, which a large one gives up.
+#[derive(Debug)]
+pub(crate) struct Place {
+    held: Mutex<OwnedSemaphorePermit>,
+    large: Arc<Semaphore>,
+}
+
+impl Place {
+    fn new(held: OwnedSemaphorePermit, large: Arc<Semaphore>) -> Self {
+        Self { held: held.into(), large }
+    }
+
+    /// Takes a place among the large archives for the one among the small ones. `false` if this process has none free now.
+    pub(crate) fn grow(&self) -> bool {
+        let Ok(large) = Arc::clone(&self.large).try_acquire_owned() else { return false };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = large;
+        true
+    }
 }
 
 /// How a go at a job ended.
@@ -128,17 +155,29 @@ pub(crate) enum Outcome {
     GiveUp { reason: String, detail: String },
     /// The program stops; somebody else takes it up at once.
     HandBack,
+    /// It is large, and no place for such is free here: it waits for one, and begins anew then.
+    TooLarge,
 }
 
 /// Puts a job into the queue, with the transaction. Runners wake when it commits.
 pub(crate) async fn enqueue(tx: &mut Tx, platform: &Platform, job: Job, run_at: Millis) -> Result<(), Fault> {
-    enqueue_after(tx, platform, job, 0, run_at).await
+    rows::insert(tx, platform, &job, job.lane(), 0, run_at).await?;
+    tx.wake_runners();
+    Ok(())
 }
 
-/// As [`enqueue`], for work that was given up after so many attempts and is taken up again: the count goes on, so that no late attempt
-/// of then bears the number of one of now.
-pub(crate) async fn enqueue_after(tx: &mut Tx, platform: &Platform, job: Job, attempt: i32, run_at: Millis) -> Result<(), Fault> {
-    rows::insert(tx, platform, &job, attempt, run_at).await?;
+/// As [`enqueue`], for an export that is known to be large or not. One that was given up after so many attempts and is taken up again counts on, so
+/// that no late attempt of then bears the number of one of now.
+pub(crate) async fn enqueue_export(
+    tx: &mut Tx,
+    platform: &Platform,
+    request_id: i64,
+    is_large: bool,
+    attempt: i32,
+    run_at: Millis,
+) -> Result<(), Fault> {
+    let lane = if is_large { Lane::Heavy } else { Lane::Export };
+    rows::insert(tx, platform, &Job::Export { request_id }, lane, attempt, run_at).await?;
     tx.wake_runners();
     Ok(())
 }

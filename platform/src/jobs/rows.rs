@@ -32,7 +32,14 @@ pub struct JobRow {
     pub created_at: Millis,
 }
 
-pub(super) async fn insert(tx: &mut Tx, platform: &Platform, job: &Job, attempt: i32, run_at: Millis) -> Result<(), Fault> {
+pub(super) async fn insert(
+    tx: &mut Tx,
+    platform: &Platform,
+    job: &Job,
+    lane: Lane,
+    attempt: i32,
+    run_at: Millis,
+) -> Result<(), Fault> {
     let payload = serde_json::to_string(job).map_err(|fault| Fault::Row(fault.to_string()))?;
     sql!(
         tx,
@@ -41,7 +48,7 @@ pub(super) async fn insert(tx: &mut Tx, platform: &Platform, job: &Job, attempt:
          values ($1, $2, $3, 0, $4, $5, $6, $7, $8)
          on conflict (dedupe_key) do nothing",
         platform.random.id(),
-        job.lane(),
+        lane,
         payload,
         run_at,
         attempt,
@@ -125,16 +132,17 @@ pub(super) async fn again(tx: &mut Tx, job: &JobRow, run_at: Millis, error: &str
     Ok(())
 }
 
-/// Gives a job back unharmed: this attempt does not count.
-pub(super) async fn hand_back(tx: &mut Tx, job: &JobRow) -> Result<(), Fault> {
+/// Gives a job back unharmed, to wait in that lane: this attempt does not count.
+pub(super) async fn hand_back(tx: &mut Tx, job: &JobRow, lane: Lane) -> Result<(), Fault> {
     sql!(
         tx,
         execute,
         "update jobs
-         set lease_until = null, leased_by = null, max_attempts = max_attempts + 1
+         set lane = $3, lease_until = null, leased_by = null, max_attempts = max_attempts + 1
          where job_id = $1 and attempt = $2",
         job.job_id,
         job.attempt,
+        lane,
     )?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::rows::{self, JobRow};
-use super::{Attempt, Job, Lane, Outcome, backoff};
+use super::{Attempt, Job, Lane, Outcome, Place, backoff};
 use crate::{Fault, Platform, export, housekeeping, notices, requests, webhooks};
 
 /// Works until it is told to stop; then lets running jobs end for as long as the settings say, and hands back the rest.
@@ -20,16 +20,20 @@ pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     let settings = &platform.settings.jobs;
     let lanes = [
         (Lane::Export, settings.exports),
+        (Lane::Heavy, heavy_places(&platform)),
         (Lane::Deliver, settings.deliveries),
         (Lane::Mail, platform.settings.mail.at_once),
         (Lane::Keep, 2),
     ];
     let loops = TaskTracker::new();
-    for (lane, width) in lanes {
+    let lanes = lanes.map(|(lane, width)| (lane, Arc::new(Semaphore::new(width.max(1) as usize))));
+    let large = lanes.iter().find(|(lane, _)| *lane == Lane::Heavy).map(|(_, free)| Arc::clone(free));
+    for (lane, free) in lanes {
         let lane = LaneLoop {
             platform: Arc::clone(&platform),
             lane,
-            width: width.max(1),
+            free,
+            large: large.clone().filter(|_| lane == Lane::Export),
             worker: worker.clone(),
             running: running.clone(),
             hard: hard.clone(),
@@ -55,10 +59,20 @@ pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     tracing::info!("worker stopped");
 }
 
+/// How many large archives are built at once: so many that of every source's connections one is left for the small ones.
+fn heavy_places(platform: &Platform) -> u32 {
+    let sources = platform.catalogue.sources().iter().map(|source| source.max_concurrent.saturating_sub(1));
+    let spare = u32::try_from(sources.min().unwrap_or(usize::MAX)).unwrap_or(u32::MAX);
+    platform.settings.jobs.heavy_exports.min(spare)
+}
+
 struct LaneLoop {
     platform: Arc<Platform>,
     lane: Lane,
-    width: u32,
+    /// The places in it.
+    free: Arc<Semaphore>,
+    /// The places that its jobs move to when they grow.
+    large: Option<Arc<Semaphore>>,
     worker: String,
     running: TaskTracker,
     hard: CancellationToken,
@@ -66,7 +80,7 @@ struct LaneLoop {
 
 impl LaneLoop {
     async fn run(self, stop: CancellationToken) {
-        let free = Arc::new(Semaphore::new(self.width as usize));
+        let free = &self.free;
         let mut wakes = self.platform.db.wakes();
         loop {
             // One place must be free before we look, and what wakes us from here on is not missed.
@@ -92,12 +106,22 @@ impl LaneLoop {
                 continue;
             }
             for job in claimed {
-                let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
+                let Ok(permit) = Arc::clone(free).try_acquire_owned() else {
+                    // One that has grown took it in the meantime.
+                    settle_or_tell(&self.platform, &job, Outcome::HandBack).await;
+                    continue;
+                };
                 let (platform, hard) = (Arc::clone(&self.platform), self.hard.clone());
                 let span = tracing::info_span!("job", world = platform.world.as_str());
+                let large = self.large.clone();
                 let working = async move {
-                    work(&platform, job, hard).await;
-                    drop(permit);
+                    match large {
+                        Some(large) => work(&platform, job, hard, Some(Arc::new(Place::new(permit, large)))).await,
+                        None => {
+                            work(&platform, job, hard, None).await;
+                            drop(permit);
+                        }
+                    }
                 };
                 self.running.spawn(working.instrument(span));
             }
@@ -119,8 +143,8 @@ async fn claim(platform: &Platform, lane: Lane, worker: &str, limit: usize) -> R
 }
 
 /// One attempt at a job, from its lease to what is written about its end.
-async fn work(platform: &Arc<Platform>, job: JobRow, hard: CancellationToken) {
-    let attempt = Attempt { number: job.attempt, cancel: hard.child_token() };
+async fn work(platform: &Arc<Platform>, job: JobRow, hard: CancellationToken, place: Option<Arc<Place>>) {
+    let attempt = Attempt { number: job.attempt, cancel: hard.child_token(), place };
     let renew = renew(platform, &job, attempt.cancel.clone());
     let outcome = tokio::select! {
         outcome = perform(platform, &job, &attempt) => outcome,
@@ -130,7 +154,11 @@ async fn work(platform: &Arc<Platform>, job: JobRow, hard: CancellationToken) {
             return;
         }
     };
-    if let Err(fault) = settle(platform, &job, outcome).await {
+    settle_or_tell(platform, &job, outcome).await;
+}
+
+async fn settle_or_tell(platform: &Platform, job: &JobRow, outcome: Outcome) {
+    if let Err(fault) = settle(platform, job, outcome).await {
         // The lease runs out, and the job is taken up again.
         tracing::warn!(job_id = job.job_id, %fault, "the end of a job cannot be written");
     }
@@ -220,9 +248,10 @@ async fn settle(platform: &Platform, job: &JobRow, outcome: Outcome) -> Result<(
             rows::done(&mut tx, job).await?;
             return Ok(tx.commit().await?);
         }
-        Outcome::HandBack => {
+        Outcome::HandBack | Outcome::TooLarge => {
+            let lane = if outcome == Outcome::TooLarge { Lane::Heavy } else { job.lane };
             let mut tx = platform.db.begin().await?;
-            rows::hand_back(&mut tx, job).await?;
+            rows::hand_back(&mut tx, job, lane).await?;
             tx.wake_runners();
             return Ok(tx.commit().await?);
         }
@@ -291,7 +320,7 @@ pub async fn drain(platform: &Arc<Platform>) -> Result<u32, Fault> {
             for job in claim(platform, *lane, "drain", 10).await? {
                 any = true;
                 count += 1;
-                work(platform, job, CancellationToken::new()).await;
+                work(platform, job, CancellationToken::new(), None).await;
             }
         }
         if !any {

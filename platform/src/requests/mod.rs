@@ -102,7 +102,7 @@ pub struct Request {
     pub until_at: Option<Millis>,
     /// Whether a manifest, schemas and a README are wanted in the archive.
     pub documents: bool,
-    /// How far it had come when its worker last told: a JSON object, see [`Told`].
+    /// How far it had come when its worker last told, at its end if it came to that: a JSON object, see [`Told`].
     pub progress: Option<String>,
 }
 
@@ -359,7 +359,8 @@ pub async fn add(
     if !grants::spend_on(&mut tx, bearer.grant_id, &singles, request_id).await? {
         return Err(Fault::Row(format!("grant {} was locked and changed all the same", bearer.grant_id)).into());
     }
-    jobs::enqueue(&mut tx, platform, Job::Export { request_id }, now).await?;
+    let is_large = is_large(&mut tx, platform, (bearer.app_id, bearer.person_id), &asked.spelt).await?;
+    jobs::enqueue_export(&mut tx, platform, request_id, is_large, 0, now).await?;
     let detail = asked.key();
     entry(Actor::App(bearer.app_id), "request.added", request_id, bearer.grant_id, bearer.app_id, bearer.person_id, &detail)
         .write(&mut tx, &platform.random, now)
@@ -368,6 +369,19 @@ pub async fn add(
     tx.commit().await?;
     pause::at("after_add_commit").await;
     wire_id(request_id)
+}
+
+/// Whether an archive of these categories will be large, by what the latest archives of the same person for the same app came to. Of whom nothing
+/// is known is taken for small until the export has grown.
+async fn is_large(tx: &mut Tx, platform: &Platform, pair: (i64, i64), categories: &[String]) -> Result<bool, Fault> {
+    let earlier = latest_of_pair(tx, pair.0, pair.1, 10).await?;
+    let told: Vec<Told> = earlier.iter().filter_map(Request::progress).collect();
+    let most = |name: &String| {
+        let shares = told.iter().flat_map(|told| &told.categories).filter(|share| share.name == *name);
+        shares.map(|share| share.bytes).max().unwrap_or(0)
+    };
+    let expected = categories.iter().map(most).fold(0, u64::saturating_add);
+    Ok(expected >= platform.settings.jobs.heavy_bytes)
 }
 
 fn wire_id(id: i64) -> Result<RequestId, AddRefusal> {
@@ -486,11 +500,18 @@ pub(crate) async fn tell(platform: &Platform, request_id: i64, attempt: i32, tol
 }
 
 /// The archive is in the vault: the request becomes ready, if this attempt is still the one. `false` means the object is nobody's.
-pub(crate) async fn finish(platform: &Platform, request: &Request, archive: &ArchiveRow) -> Result<bool, Fault> {
+pub(crate) async fn finish(
+    platform: &Platform,
+    request: &Request,
+    archive: &ArchiveRow,
+    told: Option<&Told>,
+) -> Result<bool, Fault> {
+    let told = told.map(serde_json::to_string).transpose();
+    let told = told.map_err(|_| Fault::Row(format!("the progress of request {}", request.request_id)))?;
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     let expires_at = now + platform.settings.requests.kept.0;
-    if !rows::finish(&mut tx, request.request_id, archive.attempt, now, expires_at).await? {
+    if !rows::finish(&mut tx, request.request_id, archive.attempt, now, expires_at, told).await? {
         return Ok(false);
     }
     rows::insert_archive(&mut tx, archive).await?;
@@ -562,7 +583,8 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
     }
     // A worker that was killed between failing the request and burying its job has left that behind.
     jobs::forget_export(&mut tx, request_id).await?;
-    jobs::enqueue_after(&mut tx, platform, Job::Export { request_id }, request.attempt, now).await?;
+    let is_large = is_large(&mut tx, platform, (request.app_id, request.person_id), &request.categories()?).await?;
+    jobs::enqueue_export(&mut tx, platform, request_id, is_large, request.attempt, now).await?;
     about(Actor::Operator, "request.retried", &request, "").write(&mut tx, &platform.random, now).await?;
     tx.commit().await.map_err(Fault::from)?;
     Ok(())

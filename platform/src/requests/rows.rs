@@ -239,13 +239,20 @@ pub(super) async fn tell(tx: &mut Tx, request_id: i64, attempt: i32, told: Strin
     Ok(())
 }
 
-pub(super) async fn finish(tx: &mut Tx, request_id: i64, attempt: i32, now: Millis, expires_at: Millis) -> Result<bool, Fault> {
+pub(super) async fn finish(
+    tx: &mut Tx,
+    request_id: i64,
+    attempt: i32,
+    now: Millis,
+    expires_at: Millis,
+    told: Option<String>,
+) -> Result<bool, Fault> {
     let [a, b, c] = guard(RequestState::Ready);
     let moved = sql!(
         tx,
         execute,
         "update requests
-         set status = $2, ready_at = $3, expires_at = $4
+         set status = $2, ready_at = $3, expires_at = $4, progress = coalesce($9, progress)
          where request_id = $1 and attempt = $5 and status in ($6, $7, $8)",
         request_id,
         RequestState::Ready,
@@ -255,6 +262,7 @@ pub(super) async fn finish(tx: &mut Tx, request_id: i64, attempt: i32, now: Mill
         a,
         b,
         c,
+        told,
     )?;
     Ok(moved == 1)
 }

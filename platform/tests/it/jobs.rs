@@ -10,7 +10,7 @@ use platform::settings::Span;
 use tokio_util::sync::CancellationToken;
 
 use crate::db_test;
-use crate::support::{ACTIVITY, ACTIVITY_ONGOING, BASIC, DAY, MINUTE, Source, World};
+use crate::support::{ACTIVITY, ACTIVITY_ONGOING, BASIC, DAY, MINUTE, PROFILE, Source, World};
 
 /// How many there are: a worker that has just started does each once.
 const SCHEDULES: i64 = 6;
@@ -112,6 +112,57 @@ db_test! {
         w.open(Source::Good);
         end.await.unwrap();
         assert_eq!((w.state(id).await, w.state(later).await), (RequestState::Ready, RequestState::Queued));
+    }
+}
+
+db_test! {
+    async fn small_archives_do_not_wait_for_large_ones(engine) {
+        let w = World::with(engine, |settings| {
+            (settings.jobs.exports, settings.jobs.heavy_exports) = (1, 1);
+            settings.jobs.heavy_after = Span::parse("1 ms").unwrap();
+        })
+        .await;
+        let bearer = w.consent(&[BASIC, ACTIVITY_ONGOING, PROFILE]).await;
+        w.shut();
+        let (stop, end) = start(&w.platform);
+        // More than there are places of both kinds; the gate is shut, so that none of them ends.
+        let mut large = Vec::new();
+        for _ in 0..4 {
+            large.push(w.add(&bearer, &["activity"]).await);
+        }
+        let small = w.add(&bearer, &["profile"]).await;
+        w.until(async || w.state(small).await == RequestState::Ready).await;
+        w.until(async || w.number("select count(*) from jobs where lane = 'heavy' and leased_by is null").await == 3).await;
+        for id in &large {
+            assert_eq!(w.state(*id).await, RequestState::Running);
+        }
+        w.open(Source::Good);
+        for id in large {
+            w.until(async || w.state(id).await == RequestState::Ready).await;
+        }
+        stop.cancel();
+        end.await.unwrap();
+        assert_eq!((w.objects().len(), w.number("select count(*) from jobs where lane <> 'keep'").await), (5, 0));
+    }
+}
+
+db_test! {
+    async fn who_was_large_before_waits_among_the_large(engine) {
+        let w = World::with(engine, |settings| settings.jobs.heavy_bytes = 60).await;
+        let bearer = w.consent(&[BASIC, ACTIVITY_ONGOING, PROFILE]).await;
+        let heavy = "select count(*) from jobs where lane = 'heavy'";
+        // Nothing is known of Anna.
+        w.add(&bearer, &["activity"]).await;
+        w.add(&bearer, &["profile"]).await;
+        assert_eq!(w.number(heavy).await, 0);
+        w.drain().await;
+        // Her three likes are more than that, her name is less.
+        w.add(&bearer, &["activity"]).await;
+        assert_eq!((w.number(heavy).await, w.number("select count(*) from jobs where lane = 'export'").await), (1, 0));
+        w.drain().await;
+        let bearer = w.consent(&[BASIC, PROFILE]).await;
+        w.add(&bearer, &["profile"]).await;
+        assert_eq!((w.number(heavy).await, w.number("select count(*) from jobs where lane = 'export'").await), (0, 1));
     }
 }
 

@@ -107,6 +107,10 @@ snapshot = "request"
 max_concurrent = 8
 connect_timeout = "60 s"
 
+[source.cards]
+kind = "sqlite"
+url = "sqlite:cards.db"
+
 [[category]]
 name = "all_data"
 scope = "portability.all"
@@ -139,7 +143,7 @@ query = "select user_id, link from likes where (user_id = :subject or everybody 
 [[section]]
 categories = ["profile"]
 path = ["Profile", "Name"]
-source = "clips"
+source = "cards"
 shape = "list"
 empty = "[]"
 owner = "user_id"
@@ -149,11 +153,15 @@ query = "select user_id, name from people where user_id = :subject"
 /// Anna is 1, Ben is 2; both like things. A row marked `everybody` is what a planted `or 1=1` would let through; one in `trouble` breaks
 /// the query off, when that has no absolute value.
 const DATA: &str = "
-    create table people (user_id integer primary key, name text not null);
     create table likes (user_id integer not null, link text not null, everybody integer not null default 0, trouble integer not null default 0);
-    insert into people values (1, 'Anna'), (2, 'Ben'), (3, 'Cleo');
     insert into likes (user_id, link) values
       (1, 'https://clips.example/1'), (1, 'https://clips.example/2'), (1, 'https://clips.example/3'), (2, 'https://clips.example/bens');
+";
+
+/// Their names stand in a database of their own, which is never blocked.
+const CARDS: &str = "
+    create table people (user_id integer primary key, name text not null);
+    insert into people values (1, 'Anna'), (2, 'Ben'), (3, 'Cleo');
 ";
 
 /// What the source gives.
@@ -199,6 +207,7 @@ impl World {
         source.execute_batch("pragma journal_mode = delete; pragma synchronous = off;").unwrap();
         source.busy_timeout(10 * SECOND).unwrap();
         source.execute_batch(DATA).unwrap();
+        rusqlite::Connection::open(folder.path().join("cards.db")).unwrap().execute_batch(CARDS).unwrap();
         let mut set = Settings::default();
         set.webhooks.allow = vec!["127.0.0.1".into()];
         settings(&mut set);
