@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Millis;
 use crate::jobs::{Attempt, Outcome};
-use crate::requests::{self, Request};
+use crate::requests::{self, Request, Standing};
 use crate::vault::{self, ArchiveRow};
 use crate::{Fault, Platform, World, apps, db, grants, media, pause, people, signing};
 
@@ -45,6 +46,10 @@ impl Running {
 
 /// One attempt at a request.
 pub(crate) async fn run(platform: &Platform, request_id: i64, attempt: &Attempt) -> Result<Outcome, Fault> {
+    match requests::may_build(platform, request_id, None).await? {
+        Standing::Free | Standing::Gone => {}
+        Standing::Frozen | Standing::NotLive => return held(platform, request_id).await,
+    }
     let Some(request) = requests::begin(platform, request_id, attempt.number).await? else {
         tracing::info!(request_id, attempt = attempt.number, "export is no longer wanted");
         return Ok(Outcome::Done);
@@ -54,6 +59,20 @@ pub(crate) async fn run(platform: &Platform, request_id: i64, attempt: &Attempt)
     let built = build(platform, &request, attempt, Arc::clone(&progress)).await;
     platform.progress.end(request_id, &progress);
     built
+}
+
+/// What is stopped waits, for as long as the operator lets requests wait.
+async fn held(platform: &Platform, request_id: i64) -> Result<Outcome, Fault> {
+    let mut tx = platform.db.read().await?;
+    let request = requests::by_id(&mut tx, request_id).await?;
+    drop::<db::Tx>(tx);
+    let over = request.is_some_and(|request| request.applied_at + platform.settings.freezes.held.0 <= platform.now());
+    Ok(if over {
+        let detail = "what it asks for was frozen, or its app suspended, for longer than freezes.held";
+        Outcome::GiveUp { reason: "held_too_long".into(), detail: detail.into() }
+    } else {
+        Outcome::Wait { detail: "its app, its data or everything is stopped" }
+    })
 }
 
 async fn build(
@@ -83,7 +102,8 @@ async fn build(
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
     let cancel = attempt.cancel.child_token();
-    let watch = watch(platform, request, attempt.number, Arc::clone(&progress), cancel.clone());
+    let is_held = AtomicBool::new(false);
+    let watch = watch(platform, request, attempt.number, Arc::clone(&progress), cancel.clone(), &is_held);
     let write = archive::write::write(
         Arc::clone(&platform.catalogue),
         &platform.sources,
@@ -92,26 +112,32 @@ async fn build(
         progress,
         cancel.clone(),
     );
+    let work = async {
+        let summary = write.await?;
+        tracing::info!(
+            request_id = request.request_id,
+            sections = summary.sections.len(),
+            json_bytes = summary.json_bytes,
+            "archive built"
+        );
+        pause::at("archive_built").await;
+        Ok(keep(platform, request, attempt, scratch, &cancel).await)
+    };
     let written = tokio::select! {
-        written = write => written,
+        written = work => written,
         () = watch => unreachable_watch(),
     };
     match written {
-        Ok(summary) => {
-            tracing::info!(
-                request_id = request.request_id,
-                sections = summary.sections.len(),
-                json_bytes = summary.json_bytes,
-                "archive built"
-            );
-            pause::at("archive_built").await;
-            keep(platform, request, attempt, scratch).await
-        }
-        Err(_) if attempt.cancel.is_cancelled() => Ok(Outcome::HandBack),
-        Err(_) if cancel.is_cancelled() => {
+        Ok(Ok(true)) => Ok(Outcome::Done),
+        Ok(Err(fault)) => Err(fault),
+        Ok(Ok(false)) | Err(_) if attempt.cancel.is_cancelled() => Ok(Outcome::HandBack),
+        Ok(Ok(false)) | Err(_) if is_held.load(Ordering::Relaxed) => held(platform, request.request_id).await,
+        Ok(Ok(false)) | Err(_) if cancel.is_cancelled() => {
             tracing::info!(request_id = request.request_id, "export stopped: the request is no longer wanted");
             Ok(Outcome::Done)
         }
+        // Only what was cancelled stops while it is kept.
+        Ok(Ok(false)) => Ok(Outcome::HandBack),
         Err(fault) => {
             let (reason, detail) = (fault.reason().to_owned(), fault.to_string());
             if reason == "owner_mismatch" {
@@ -182,7 +208,7 @@ async fn documents(platform: &Platform, request: &Request) -> Result<Option<arch
 }
 
 /// The watch never ends by itself; it cancels the export, which then ends.
-fn unreachable_watch() -> Result<archive::write::Summary, archive::write::ExportError> {
+fn unreachable_watch() -> Result<Result<bool, Fault>, archive::write::ExportError> {
     Err(archive::write::ExportError::Cancelled)
 }
 
@@ -205,13 +231,15 @@ pub fn told(platform: &Platform, request: &Request, progress: &archive::write::P
     Some(requests::Told { rows, bytes, categories })
 }
 
-/// Tells how far an export is, and cancels it when its request is cancelled or another attempt has begun.
+/// Tells how far an export is, and cancels it when its request is cancelled, another attempt has begun, or what it is for is stopped; then it says
+/// so in `is_held`.
 async fn watch(
     platform: &Platform,
     request: &Request,
     attempt: i32,
     progress: Arc<archive::write::Progress>,
     cancel: CancellationToken,
+    is_held: &AtomicBool,
 ) {
     let request_id = request.request_id;
     let mut last = None;
@@ -224,9 +252,10 @@ async fn watch(
                 Err(fault) => tracing::warn!(request_id, %fault, "cannot tell how far an export is"),
             }
         }
-        match requests::is_wanted(platform, request_id, attempt).await {
-            Ok(true) => {}
-            Ok(false) => {
+        match requests::may_build(platform, request_id, Some(attempt)).await {
+            Ok(Standing::Free) => {}
+            Ok(other) => {
+                is_held.store(other != Standing::Gone, Ordering::Relaxed);
                 cancel.cancel();
                 return std::future::pending().await;
             }
@@ -235,12 +264,22 @@ async fn watch(
     }
 }
 
-/// Puts the archive into the vault and makes the request ready, if this attempt is still the one.
-async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scratch: File) -> Result<Outcome, Fault> {
+/// Puts the archive into the vault and makes the request ready, if this attempt is still the one. `false` if it was cancelled on the way.
+async fn keep(
+    platform: &Platform,
+    request: &Request,
+    attempt: &Attempt,
+    mut scratch: File,
+    cancel: &CancellationToken,
+) -> Result<bool, Fault> {
     scratch.seek(SeekFrom::Start(0))?;
     let object = vault::new_name(platform, request.request_id, attempt.number);
     let (key, sealed_key) = vault::new_key(platform, &object)?;
-    let (size, sha256) = platform.vault.put(&object, &key, scratch).await?;
+    let (size, sha256) = tokio::select! {
+        put = platform.vault.put(&object, &key, scratch) => put?,
+        // What is cut off here has no name that a row knows; the sweep takes it away.
+        () = cancel.cancelled() => return Ok(false),
+    };
     pause::at("after_put").await;
     let row = ArchiveRow {
         request_id: request.request_id,
@@ -262,5 +301,5 @@ async fn keep(platform: &Platform, request: &Request, attempt: &Attempt, mut scr
         );
         platform.vault.delete(&object).await?;
     }
-    Ok(Outcome::Done)
+    Ok(true)
 }

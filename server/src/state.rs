@@ -184,6 +184,7 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
         sites,
         scratch,
         progress: platform::export::Running::default(),
+        freezes: platform::freezes::Look::default(),
         access: platform::access_log::AccessLog::default(),
         inspector,
         forms,

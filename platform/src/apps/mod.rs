@@ -37,7 +37,7 @@ pub use revisions::{
     Change, MakeError, Revision, RevisionState, SaveError, approved_revision, begin_revision, create_for, platforms, revert,
     review_may_move_from, revision, revisions, save, working_copy,
 };
-pub use rows::{by_client_key, by_id, list, managed_by, of_owner, overrides, redirects, scopes};
+pub use rows::{by_client_key, by_id, list, managed_by, of_owner, overrides, people_of, redirects, scopes};
 pub(crate) use scopes::usable;
 pub use scopes::{Approval, SwitchError, approvals, approve_families, families, pair, switch_off, switch_on, withdraw_families};
 
