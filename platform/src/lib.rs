@@ -29,6 +29,7 @@ pub mod provider;
 pub mod quotas;
 pub mod regions;
 pub mod requests;
+pub mod services;
 pub mod settings;
 pub mod signing;
 pub mod tickets;

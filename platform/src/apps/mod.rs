@@ -21,7 +21,7 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::quotas::RequestType;
-use crate::{Fault, Platform};
+use crate::{Fault, Platform, jobs};
 
 pub use checklist::{Checklist, Move, Part, Progress, Track, checklist, page_of};
 pub use credentials::{SecretError, SecretFacts, end_secret, reveal_secret, rotate, secret_facts};
@@ -219,7 +219,18 @@ pub async fn change(platform: &Platform, actor: Actor, client_key: &str, details
     let moved = if before == app.status { String::new() } else { format!("{before} to {}", app.status) };
     let entry = Entry { app: Some(app.app_id), detail: &moved, ..Entry::new(actor, "app.changed") };
     entry.write(&mut tx, &platform.random, now).await?;
+    let came_to = |status| before != status && app.status == status;
+    let revoked = came_to(AppStatus::Revoked);
+    if revoked || came_to(AppStatus::Suspended) {
+        ending::stop(platform, &mut tx, &app, revoked).await?;
+    } else if came_to(AppStatus::Live) {
+        jobs::wake_held(&mut tx, now).await?;
+    }
     tx.commit().await.map_err(Fault::from)?;
+    if revoked {
+        // What is left by a death here is taken up by the clock.
+        ending::follow_revocation(platform, app.app_id).await?;
+    }
     Ok(app)
 }
 

@@ -21,7 +21,7 @@ use crate::notices::{self, Notice};
 use crate::{Fault, Platform, apps, jobs};
 
 pub use living::{Living, Look, fresh, living};
-pub use rows::{by_id, list};
+pub use rows::{by_id, list, of_app};
 
 /// The longest reason, in characters.
 pub const REASON_LIMIT: usize = 2000;

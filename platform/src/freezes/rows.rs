@@ -31,6 +31,11 @@ pub(super) async fn living_of(tx: &mut Tx, key: &str) -> Result<Option<i64>, Fau
     Ok(sql!(tx, found i64, "select freeze_id from freezes where living = $1", key.to_owned())?)
 }
 
+/// The living freeze of an app by itself.
+pub async fn of_app(tx: &mut Tx, app_id: i64) -> Result<Option<Freeze>, Fault> {
+    Ok(sql!(tx, optional Freeze, "select * from freezes where living = $1", format!("app {app_id}"))?)
+}
+
 /// The freeze of that number, lifted ones included.
 pub async fn by_id(tx: &mut Tx, freeze_id: i64) -> Result<Option<Freeze>, Fault> {
     Ok(sql!(tx, optional Freeze, "select * from freezes where freeze_id = $1", freeze_id)?)

@@ -83,6 +83,10 @@ notices! {
     AppEscalated = "app_escalated" { app: String, due: String, path: String },
     /// An app was decided about.
     AppDecided = "app_decided" { app: String, approved: bool, reasons: Vec<Reason>, path: String },
+    /// To the developers of an app: the operator suspended or revoked it.
+    AppStopped = "app_stopped" { app: String, revoked: bool, path: String },
+    /// To a person: an app they had allowed was stopped for good.
+    AccessEnded = "access_ended" { app: String, path: String },
     /// To the developers of an app: it was frozen.
     AppFrozen = "app_frozen" { app: String, reason: String, due: String, path: String },
     /// To the developers of an app: nobody has looked at its freeze in time.

@@ -57,6 +57,8 @@ pub fn sample(kind: Kind) -> Notice {
             }],
             path: path("/developers/apps/4711"),
         },
+        Kind::AppStopped => Notice::AppStopped { app, revoked: true, path: path("/developers/apps/4711") },
+        Kind::AccessEnded => Notice::AccessEnded { app, path: path("/connections") },
         Kind::AppFrozen => Notice::AppFrozen {
             app,
             reason: "Archives of several people were fetched from one address within minutes. We have to see why.".into(),

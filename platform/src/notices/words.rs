@@ -200,6 +200,21 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say("Change what is named above and submit the app again, at any time.")
             .open("The app's page", path)
             .done(format!("{} was not approved", line(app)), APP),
+        Notice::AppStopped { app, revoked: true, path } => new()
+            .say(format!("The app {} was revoked. Everything that people allowed it has ended: its tokens are dead, its open requests are cancelled, and archives that waited are deleted. The people concerned are told.", name(app)))
+            .say("Delete what the app holds of people who ask you to, and write to support if you want to know more or apply again.")
+            .open("The app's page", path)
+            .done(format!("{} was revoked", line(app)), APP),
+        Notice::AppStopped { app, revoked: false, path } => new()
+            .say(format!("The app {} was suspended. Until this ends its calls are refused, requests that are open wait, and archives cannot be downloaded. Nothing was deleted, and what people allowed stays allowed.", name(app)))
+            .say("Write to support to learn what is needed for it to go on.")
+            .open("The app's page", path)
+            .done(format!("{} was suspended", line(app)), APP),
+        Notice::AccessEnded { app, path } => new()
+            .say(format!("You had let the app {} get data of yours from {}. We have ended its access: it was stopped for good. You need not do anything.", name(app), site.brand))
+            .say("Copies that waited for it here are deleted. What it had fetched before is with the app's makers: ask them to delete it.")
+            .open("Your connections", path)
+            .done(format!("{} can no longer get your data", line(app)), "You get this mail because you had let this app in."),
         Notice::AppFrozen { app, reason, due, path } => new()
             .say(format!("The app {} was stopped for the moment. Until this ends its calls are refused, requests that are open wait, and archives cannot be downloaded. Nothing was deleted, and what people allowed stays allowed.", name(app)))
             .say("This is why:")

@@ -85,6 +85,8 @@ snapshots! {
     app_late: AppLate,
     app_escalated: AppEscalated,
     app_decided: AppDecided,
+    app_stopped: AppStopped,
+    access_ended: AccessEnded,
     app_frozen: AppFrozen,
     app_freeze_late: AppFreezeLate,
     app_thawed: AppThawed,

@@ -4,13 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::apps::App;
+use platform::apps::{self, App, AppStatus, Details};
 use platform::audit::Actor;
+use platform::freezes::{self, Hand, Target};
 use platform::grants::{self, Bearer};
 use platform::jobs;
 use platform::people;
+use platform::people::events::PersonEvent;
 use platform::requests::{self, RequestState};
+use platform::services;
 use platform::settings::Span;
+use platform::Millis;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::task::JoinHandle;
@@ -57,6 +61,18 @@ enum Event {
     /// The operator.
     Retry(usize),
     RotateKeys,
+    /// One hand freezes what the number names, another lifts it.
+    Freeze(usize),
+    Lift(usize),
+    Suspend,
+    Resume,
+    /// For good; the walk goes on with what is left of it.
+    RevokeApp,
+    /// The operator's systems tell of a person.
+    Event {
+        person: usize,
+        kind: usize,
+    },
     /// The clock, and what is due by it.
     Pass(Duration),
     Housekeeping,
@@ -76,6 +92,7 @@ const CATEGORIES: [&[&str]; 6] =
 
 fn event() -> impl Strategy<Value = Event> {
     let any = 0..64usize;
+    let any_other = 0..64usize;
     let person = 0..2usize;
     let source = prop_oneof![2 => Just(Source::Good), 3 => Just(Source::Foreign), 2 => Just(Source::Broken)];
     // A backoff, a lease, a code's life and the replay window, an access token's, an archive's.
@@ -103,6 +120,12 @@ fn event() -> impl Strategy<Value = Event> {
         12 => source.prop_map(Event::Finish),
         10 => any.prop_map(Event::Retry),
         1 => Just(Event::RotateKeys),
+        6 => any_other.clone().prop_map(Event::Freeze),
+        8 => any_other.prop_map(Event::Lift),
+        2 => Just(Event::Suspend),
+        4 => Just(Event::Resume),
+        1 => Just(Event::RevokeApp),
+        1 => (0..2usize, 1..PersonEvent::ALL.len()).prop_map(|(person, kind)| Event::Event { person, kind }),
         14 => spans.prop_map(Event::Pass),
         1 => Just(Event::Pass(200 * DAY)),
         4 => Just(Event::Housekeeping),
@@ -226,6 +249,45 @@ impl<'w> Walk<'w> {
             Event::RotateKeys => {
                 platform.rotate_keys(Actor::Operator).await.unwrap();
             }
+            Event::Freeze(at) => {
+                let targets = [
+                    Target::App(app_id),
+                    Target::Category("activity".into()),
+                    Target::Category("all_data".into()),
+                    Target::Source("clips".into()),
+                    Target::Everything,
+                ];
+                // Frozen already: nothing more happens.
+                let _ = freezes::make(platform, Hand::staff(1), &targets[at % targets.len()], "a walk").await;
+            }
+            Event::Lift(at) => {
+                let mut tx = platform.db.read().await.unwrap();
+                let living = freezes::list(&mut tx, false, Millis(i64::MAX), 100).await.unwrap();
+                drop(tx);
+                if let Some(freeze) = pick(&living, at) {
+                    freezes::lift(platform, Hand::staff(2), freeze.freeze_id, "a walk").await.unwrap();
+                }
+            }
+            Event::Suspend => self.set_status(AppStatus::Suspended).await,
+            Event::Resume => self.set_status(AppStatus::Live).await,
+            Event::RevokeApp => {
+                self.set_status(AppStatus::Revoked).await;
+                let left = format!("select count(*) from grants where app_id = {app_id} and ended_at is null");
+                assert_eq!(self.w.number(left).await, 0);
+            }
+            Event::Event { person, kind } => {
+                let person_id = self.people[person];
+                let subject = format!("select subject from people where person_id = {person_id} and deleted_at is null");
+                let Some(subject) = self.w.texts(subject).await.pop() else { return };
+                let token = services::add(platform, Actor::Operator, "walk", services::ServiceScope::ALL, None).await.unwrap().0;
+                let key = platform.random.uuid();
+                let kind = PersonEvent::ALL[kind];
+                let told = people::events::tell(platform, &token, &subject, kind, &key).await.unwrap();
+                let again = people::events::tell(platform, &token, &subject, kind, &key).await.unwrap();
+                assert_eq!((told.ended, told.replayed, again.replayed), (again.ended, false, true));
+                let left = format!("select count(*) from grants where person_id = {person_id} and ended_at is null");
+                assert_eq!(self.w.number(left).await, 0);
+            }
             Event::Pass(span) => self.w.advance(span),
             Event::Housekeeping => {
                 let now = platform.now().0;
@@ -241,6 +303,28 @@ impl<'w> Walk<'w> {
                 // A worker that is held up with an export does not come to them before it has ended.
                 self.finish(Source::Good).await;
             }
+        }
+    }
+
+    async fn set_status(&self, status: AppStatus) {
+        let details = Details { status: Some(status), ..Details::default() };
+        let mut tx = self.w.platform.db.read().await.unwrap();
+        let now = apps::by_id(&mut tx, self.app.app_id).await.unwrap().unwrap().status;
+        drop(tx);
+        // What is revoked stays so.
+        if now != AppStatus::Revoked {
+            apps::change(&self.w.platform, Actor::Operator, &self.app.client_key, details).await.unwrap();
+        }
+    }
+
+    /// Lifts everything.
+    async fn thaw(&self) {
+        let platform = &self.w.platform;
+        let mut tx = platform.db.read().await.unwrap();
+        let living = freezes::list(&mut tx, false, Millis(i64::MAX), 100).await.unwrap();
+        drop(tx);
+        for freeze in living {
+            freezes::lift(platform, Hand::staff(2), freeze.freeze_id, "the walk is over").await.unwrap();
         }
     }
 
@@ -361,6 +445,11 @@ impl<'w> Walk<'w> {
                                    where grant_scopes.grant_id = requests.grant_id and scope like '%.ongoing')",
             ),
             (
+                "a live grant of a revoked app",
+                "select count(*) from grants join apps on apps.app_id = grants.app_id
+                 where apps.status = 'revoked' and ended_at is null and exchanged_at is not null",
+            ),
+            (
                 "an open request that no job will end",
                 "select count(*) from requests
                  where status in ('queued', 'running')
@@ -373,6 +462,24 @@ impl<'w> Walk<'w> {
                  where (ended_at is null) <> (status in ('queued', 'running', 'ready')) or (failure is null) = (status = 'failed')",
             ),
         ];
+        // What is stopped is not to be read, whatever state its request is in, and whatever the order in which things came.
+        let living = freezes::fresh(&w.platform).await.unwrap();
+        let mut tx = w.platform.db.read().await.unwrap();
+        let app = apps::by_id(&mut tx, self.app.app_id).await.unwrap().unwrap();
+        let mut stopped = Vec::new();
+        for id in &self.requests {
+            let request = requests::by_id(&mut tx, id.get()).await.unwrap();
+            let touched =
+                request.is_some_and(|of| living.touches(&w.platform.catalogue, of.app_id, &of.categories().unwrap()));
+            if touched || app.status != AppStatus::Live {
+                stopped.push(*id);
+            }
+        }
+        drop(tx);
+        for id in stopped {
+            let standing = requests::may_read(&w.platform, id.get()).await.unwrap();
+            prop_assert_ne!(standing, requests::Standing::Free, "an archive that is stopped can be read");
+        }
         let counts = none.map(|(what, query)| {
             query.replacen("select count(*)", &format!("select cast('{what}' as text) as what, count(*) as found"), 1)
         });
@@ -389,6 +496,8 @@ impl<'w> Walk<'w> {
 
     /// When all work is done, nothing is open and the vault holds what the store names.
     async fn end(&mut self) -> Result<(), TestCaseError> {
+        self.thaw().await;
+        self.set_status(AppStatus::Live).await;
         self.finish(Source::Good).await;
         // What is waiting for its next attempt gets it.
         while self.w.number("select count(*) from jobs where dead_at is null").await > 0 {
@@ -465,6 +574,12 @@ fn every_move() -> Vec<Event> {
         add,
         Event::Finish(Source::Good),
         Event::Cancel(3),
+        add,
+        Event::Begin,
+        Event::Freeze(0),
+        Event::Finish(Source::Good),
+        Event::Lift(0),
+        Event::Finish(Source::Good),
     ]
 }
 
