@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State as With};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -55,13 +55,8 @@ pub(crate) async fn identify(With(state): With<State>, mut request: Request, nex
 
 /// Who calls: the other end of the connection, or, as long as that is a proxy we trust, whom it names as the one before it.
 pub(crate) fn caller(state: &State, parts: &Parts) -> Option<IpAddr> {
-    caller_of(state, &parts.headers, &parts.extensions)
-}
-
-/// The same, for a request that is still whole.
-pub(crate) fn caller_of(state: &State, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
-    let mut caller = extensions.get::<ConnectInfo<SocketAddr>>()?.ip().to_canonical();
-    let named: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("?")).collect();
+    let mut caller = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip().to_canonical();
+    let named: Vec<&str> = parts.headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("?")).collect();
     // From the last to the first. What does not read as an address ends the walk: it is not passed over, or callers could write what they like.
     for entry in named.iter().flat_map(|list| list.split(',')).rev() {
         if !state.trusted_proxies.contains(&caller) {

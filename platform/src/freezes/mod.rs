@@ -401,11 +401,8 @@ pub(crate) async fn escalate(platform: &Platform) -> Result<(), Fault> {
             && let Some(app) = apps::by_id(&mut tx, app_id).await?
         {
             for email in apps::people_of(&mut tx, &app).await? {
-                let told = Notice::AppFreezeLate {
-                    app: app.name.clone(),
-                    due: due.clone(),
-                    path: format!("/developers/apps/{app_id}"),
-                };
+                let told =
+                    Notice::AppFreezeLate { app: app.name.clone(), due: due.clone(), path: format!("/developers/apps/{app_id}") };
                 notices::send(platform, &mut tx, &email, Some(app_id), told).await?;
             }
         }

@@ -14,9 +14,9 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::ids;
+use crate::notices::{self, Notice};
 use crate::quotas::RequestType;
 use crate::settings::Preset;
-use crate::notices::{self, Notice};
 use crate::{Fault, Platform, pause, people, requests, webhooks};
 
 pub use consume::{Held, Need, Shortfall, spend};
@@ -445,7 +445,13 @@ async fn tell(platform: &Platform, tx: &mut Tx, grant: &Grant, cause: EndCause, 
 
 /// Ends what a person allowed an app that was deleted, when nobody is left to be told, or revoked: then the app is told, and so is the person, where
 /// they can be written to.
-pub(crate) async fn end_with_app(platform: &Platform, tx: &mut Tx, app: &App, person_id: i64, cause: EndCause) -> Result<(), Fault> {
+pub(crate) async fn end_with_app(
+    platform: &Platform,
+    tx: &mut Tx,
+    app: &App,
+    person_id: i64,
+    cause: EndCause,
+) -> Result<(), Fault> {
     let now = platform.now();
     let ended = end_all(platform, tx, Actor::System, app.app_id, person_id, cause, now).await?;
     if ended

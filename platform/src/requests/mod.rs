@@ -16,10 +16,10 @@ mod rows;
 use archive::write::Format;
 use wire::{AddBody, Checked, DataFormat, RequestId, RequestStatus};
 
+use crate::apps::AppStatus;
 use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
-use crate::apps::AppStatus;
 use crate::grants::{self, Bearer, Need, Shortfall};
 use crate::jobs::{self, Job};
 use crate::vault::ArchiveRow;

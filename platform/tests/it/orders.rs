@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use platform::Millis;
 use platform::apps::{self, App, AppStatus, Details};
 use platform::audit::Actor;
 use platform::freezes::{self, Hand, Target};
@@ -14,7 +15,6 @@ use platform::people::events::PersonEvent;
 use platform::requests::{self, RequestState};
 use platform::services;
 use platform::settings::Span;
-use platform::Millis;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::task::JoinHandle;
@@ -486,8 +486,7 @@ impl<'w> Walk<'w> {
         let mut stopped = Vec::new();
         for id in &self.requests {
             let request = requests::by_id(&mut tx, id.get()).await.unwrap();
-            let touched =
-                request.is_some_and(|of| living.touches(&w.platform.catalogue, of.app_id, &of.categories().unwrap()));
+            let touched = request.is_some_and(|of| living.touches(&w.platform.catalogue, of.app_id, &of.categories().unwrap()));
             if touched || app.status != AppStatus::Live {
                 stopped.push(*id);
             }

@@ -119,7 +119,8 @@ async fn hand(platform: &Platform, by: Option<String>) -> anyhow::Result<(Hand, 
     let Some(email) = by else { return Ok((Hand::operator(None), Vec::new())) };
     let mut tx = platform.db.read().await?;
     let account = accounts::by_email(&mut tx, AccountKind::Staff, &email).await?;
-    let account = account.filter(|account| account.disabled_at.is_none()).context("there is no member of staff with that address")?;
+    let account =
+        account.filter(|account| account.disabled_at.is_none()).context("there is no member of staff with that address")?;
     let roles = accounts::roles(&mut tx, account.account_id).await?;
     Ok((Hand::operator(Some(account.account_id)), roles))
 }
@@ -142,9 +143,8 @@ async fn value(platform: &Platform, freeze: &Freeze) -> anyhow::Result<Value> {
             None => None,
         });
     }
-    let by = |at: Option<Millis>, place: usize| {
-        at.map(|_| who.get(place).cloned().flatten().unwrap_or_else(|| "operator".into()))
-    };
+    let by =
+        |at: Option<Millis>, place: usize| at.map(|_| who.get(place).cloned().flatten().unwrap_or_else(|| "operator".into()));
     Ok(json!({
         "freeze_id": freeze.freeze_id.to_string(),
         "state": freeze.state().as_str(),

@@ -217,7 +217,9 @@ pub(super) fn watched(
                 match requests::may_read(&state.platform, request_id).await {
                     Ok(Standing::Free) => {}
                     Ok(standing) => {
-                        span.in_scope(|| tracing::info!(request_id, ?standing, "download ended: the archive may not be read now"));
+                        span.in_scope(|| {
+                            tracing::info!(request_id, ?standing, "download ended: the archive may not be read now")
+                        });
                         let gone = std::io::Error::other("the archive may not be read now");
                         return Some((Err(gone.into()), (bytes, state, looked, None)));
                     }

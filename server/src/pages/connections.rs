@@ -3,9 +3,9 @@
 use axum::extract::{Request, State as With};
 use axum::http::StatusCode;
 use axum::response::Response;
+use platform::freezes::{self, Living};
 use platform::people::Person;
 use platform::requests::{self, RequestState};
-use platform::freezes::{self, Living};
 use platform::{Fault, apps, grants};
 use wire::{Scope, ScopeKind};
 
@@ -100,9 +100,13 @@ async fn connections(state: &State, person: &Person) -> Result<Vec<Connection>, 
 /// What keeps an app from getting anything now, in the person's words.
 fn stopped(app: &apps::App, living: &Living) -> Option<&'static str> {
     if app.status == apps::AppStatus::Suspended || living.app(app.app_id) {
-        Some("We have stopped this app for the moment. Until that ends it gets nothing. What you allowed stays, unless you withdraw it.")
+        Some(
+            "We have stopped this app for the moment. Until that ends it gets nothing. What you allowed stays, unless you withdraw it.",
+        )
     } else if living.everything() {
-        Some("All access to data is stopped for the moment. Until that ends no app gets anything. What you allowed stays, unless you withdraw it.")
+        Some(
+            "All access to data is stopped for the moment. Until that ends no app gets anything. What you allowed stays, unless you withdraw it.",
+        )
     } else {
         None
     }

@@ -458,7 +458,9 @@ impl Problem {
             Problem::TooMany => "Wait a minute, then try again.",
             Problem::Internal => "It has been written down. Try again in a moment; nothing you sent is half-done.",
             Problem::Unavailable => "Try again in a few minutes.",
-            Problem::Frozen => "All access to people's data has been stopped for now. Nothing was shared, and nothing was lost. Try again later.",
+            Problem::Frozen => {
+                "All access to people's data has been stopped for now. Nothing was shared, and nothing was lost. Try again later."
+            }
         }
     }
 }

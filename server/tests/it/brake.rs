@@ -145,9 +145,8 @@ async fn a_frozen_category_or_source_stops_its_data_and_no_other(engine: Engine)
     assert_eq!(portward.settled(&tokens.access, done).await, "downloading");
     for (what, message) in [(["category", "activity"], true), (["source", "clips"], false)] {
         let frozen = freeze(&portward, &what);
-        let refused = eventually(3, async || {
-            Some(portward.add(&tokens.access, &["activity"]).await).filter(|answer| answer.status == 503)
-        });
+        let refused =
+            eventually(3, async || Some(portward.add(&tokens.access, &["activity"]).await).filter(|answer| answer.status == 503));
         let refused = refused.await.expect("it is refused");
         assert_eq!(refused.code(), "service_unavailable");
         waits(&refused);
@@ -200,7 +199,16 @@ async fn what_is_stopped_ends_a_running_download_within_five_seconds(engine: Eng
         lift(&portward, &frozen);
         soon(&portward, &tokens.access, id, 200).await;
         within(3, "the end of the freeze", async {
-            while portward.http.head(portward.url(&format!("/v1/requests/{id}/archive"))).bearer_auth(&tokens.access).send().await.unwrap().status() != 200 {
+            while portward
+                .http
+                .head(portward.url(&format!("/v1/requests/{id}/archive")))
+                .bearer_auth(&tokens.access)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                != 200
+            {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         })
@@ -220,7 +228,17 @@ async fn a_revocation_ends_what_people_allowed(engine: Engine) {
     let mut portward = Plan::new(engine).toml(FAST).install();
     portward.serve(&[]);
     portward.admin(&[
-        "person", "add", "ben", "--subject", "8", "--region", "DE", "--email", "ben@home.example", "--password-file", "password",
+        "person",
+        "add",
+        "ben",
+        "--subject",
+        "8",
+        "--region",
+        "DE",
+        "--email",
+        "ben@home.example",
+        "--password-file",
+        "password",
     ]);
     let tokens = portward.tokens("portability.activity.ongoing").await;
     let bens = portward.tokens_of(&portward.browser("ben"), "portability.activity.single").await;

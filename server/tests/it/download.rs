@@ -137,9 +137,7 @@ impl Slow {
 
     /// The same by the own API, from the second byte on.
     pub(crate) async fn start_own(portward: &Portward, token: &str, request_id: i64) -> Self {
-        let call = format!(
-            "GET /v1/requests/{request_id}/archive HTTP/1.1\r\nauthorization: Bearer {token}\r\nrange: bytes=1-"
-        );
+        let call = format!("GET /v1/requests/{request_id}/archive HTTP/1.1\r\nauthorization: Bearer {token}\r\nrange: bytes=1-");
         Self::call(portward, &call, "").await
     }
 

@@ -47,7 +47,8 @@ async fn the_operators_own_events_end_access(engine: Engine) {
         let dead = portward.data("check", &tokens.access, &json!({ "request_id": id })).await;
         assert_eq!((dead.status, dead.code()), (401, "access_token_invalid"), "{event}");
         expected_reasons.push(json!({ "reason": reason }));
-        let told = eventually(15, async || (removed(&portward, &tokens.open_id).await.len() == expected_reasons.len()).then_some(()));
+        let told =
+            eventually(15, async || (removed(&portward, &tokens.open_id).await.len() == expected_reasons.len()).then_some(()));
         assert!(told.await.is_some(), "{event}");
         assert_eq!(removed(&portward, &tokens.open_id).await, expected_reasons, "{event}");
         assert_eq!(portward.number("select count(*) from archives").await, 0);

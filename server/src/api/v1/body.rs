@@ -1,9 +1,9 @@
 //! The bodies of the own API.
 
 use archive::write::Format;
+use platform::freezes::Living;
 use platform::requests::{Request, RequestState, Told};
 use platform::vault::ArchiveRow;
-use platform::freezes::Living;
 use platform::{Fault, Millis, export};
 use serde_json::{Map, Value, json};
 

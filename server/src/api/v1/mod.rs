@@ -144,7 +144,8 @@ async fn create(state: &State, request: Request, told: &mut Told) -> Result<Resp
         Problem::new(&INVALID, format!("There is no category `{}`. The categories are {known}.", clip(&unknown)))
     })?;
     let asked = asked.between(wish.since, wish.until).documented(wish.documents);
-    let request_id = requests::add(&state.platform, &call.bearer, &asked, key.as_deref()).await.map_err(|refusal| refused(state, refusal))?;
+    let request_id =
+        requests::add(&state.platform, &call.bearer, &asked, key.as_deref()).await.map_err(|refusal| refused(state, refusal))?;
     told.heard.request(request_id);
     let found = requests::of_bearer(&state.platform, &call.bearer, request_id).await?.ok_or_else(Problem::unknown)?;
     let mut response = resource(state, &found, StatusCode::CREATED).await?;

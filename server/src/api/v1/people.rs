@@ -1,6 +1,7 @@
 //! The operator's own events: what became of a person elsewhere ends apps' access here. Called by the operator's systems with a service token.
 
-use axum::extract::{Path, Request, State as With};
+use axum::extract::{Request, State as With};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use platform::people::events::{self, PersonEvent, TellError};
@@ -31,8 +32,8 @@ pub(super) async fn events(With(state): With<State>, id: CallId, subject: Number
 }
 
 async fn tell(state: &State, subject: &Number, request: Request) -> Result<Response, Problem> {
-    let token = service(state, &request, ServiceScope::PeopleEvents).await?;
     let (parts, body) = request.into_parts();
+    let token = service(state, &parts, ServiceScope::PeopleEvents).await?;
     let body = http::read_body(&parts.headers, body, BODY_LIMIT).await;
     let body = body.map_err(|bad| Problem::from(crate::api::envelope::Refusal::status(bad.status(), bad.message())))?;
     if http::media_type(&parts.headers).is_some_and(|media_type| media_type != "application/json") {
@@ -74,7 +75,8 @@ fn read(body: &[u8]) -> Result<(PersonEvent, String), Problem> {
         Some(_) => return Err(wrong("`event_id` is a text.".into())),
         None => None,
     };
-    let key = key.ok_or_else(|| wrong("`event_id` is missing: a text of your own, the same when you tell the event again.".into()))?;
+    let key =
+        key.ok_or_else(|| wrong("`event_id` is missing: a text of your own, the same when you tell the event again.".into()))?;
     if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong(format!("`event_id` has 1 to {LONGEST_KEY} visible characters of ASCII and no blanks.")));
     }
@@ -82,8 +84,8 @@ fn read(body: &[u8]) -> Result<(PersonEvent, String), Problem> {
 }
 
 /// Whose program calls. Wrong tokens are counted by address; a right one is never refused for what others tried.
-async fn service(state: &State, request: &Request, scope: ServiceScope) -> Result<ServiceToken, Problem> {
-    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+async fn service(state: &State, parts: &Parts, scope: ServiceScope) -> Result<ServiceToken, Problem> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let secret = match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok().and_then(|text| text.trim().split_once(' ')),
         _ => None,
@@ -94,7 +96,7 @@ async fn service(state: &State, request: &Request, scope: ServiceScope) -> Resul
         None => None,
     };
     let Some(token) = found else {
-        let address = http::caller_of(state, request.headers(), request.extensions()).map(http::household).unwrap_or_default();
+        let address = http::caller(state, parts).map(http::household).unwrap_or_default();
         return Err(match state.limits.services.begin(&address, state.platform.now()) {
             Ok(_counts_as_failed) => Problem::new(&SERVICE_TOKEN, "The service token is missing, wrong, expired or revoked."),
             Err(wait) => {

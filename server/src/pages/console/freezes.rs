@@ -165,7 +165,8 @@ fn new_page(state: &State, staff: &Staff, form: Form) -> NewPage {
         form,
         whats: vec![
             Choice::new("app", "An app").help("Its calls are refused, its open requests wait, and its archives are not sent."),
-            Choice::new("category", "A category").help("Its data is not collected and not sent, to whatever app and by whatever category."),
+            Choice::new("category", "A category")
+                .help("Its data is not collected and not sent, to whatever app and by whatever category."),
             Choice::new("source", "A source").help("Nothing is read from this database, and what was read from it is not sent."),
             Choice::new("everything", "Everything").help("Every call of every app is answered: come again later."),
         ],
@@ -196,9 +197,10 @@ async fn make(With(state): With<State>, id: CallId, staff: Staff, request: Reque
         Ok(form) => form,
         Err(answer) => return *answer,
     };
+    let key = form.value("client_key").to_owned();
     let app = async {
         let mut tx = state.platform.db.read().await?;
-        apps::by_client_key(&mut tx, form.value("client_key")).await
+        apps::by_client_key(&mut tx, &key).await
     };
     let (field, target) = match What::parse(form.value("what")) {
         Some(What::App) => match app.await {
@@ -211,9 +213,7 @@ async fn make(With(state): With<State>, id: CallId, staff: Staff, request: Reque
         None => ("what", None),
     };
     let made = match &target {
-        Some(target) => {
-            freezes::make(&state.platform, Hand::staff(staff.account.account_id), target, form.value("reason")).await
-        }
+        Some(target) => freezes::make(&state.platform, Hand::staff(staff.account.account_id), target, form.value("reason")).await,
         None => Err(Refusal::Nothing(What::App)),
     };
     let words = match made {
