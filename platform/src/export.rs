@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Millis;
 use crate::jobs::{Attempt, Outcome};
-use crate::requests::{self, Request};
+use crate::requests::{self, Request, Standing};
 use crate::vault::{self, ArchiveRow};
 use crate::{Fault, Platform, World, apps, db, grants, media, pause, people, signing};
 
@@ -49,6 +49,10 @@ impl Running {
 
 /// One attempt at a request.
 pub(crate) async fn run(platform: &Platform, request_id: i64, attempt: &Attempt) -> Result<Outcome, Fault> {
+    match requests::may_build(platform, request_id, None).await? {
+        Standing::Free | Standing::Gone => {}
+        Standing::Frozen | Standing::NotLive => return held(platform, request_id).await,
+    }
     let Some(request) = requests::begin(platform, request_id, attempt.number).await? else {
         tracing::info!(request_id, attempt = attempt.number, "export is no longer wanted");
         return Ok(Outcome::Done);
@@ -58,6 +62,20 @@ pub(crate) async fn run(platform: &Platform, request_id: i64, attempt: &Attempt)
     let built = build(platform, &request, attempt, Arc::clone(&progress)).await;
     platform.progress.end(request_id, &progress);
     built
+}
+
+/// What is stopped waits, for as long as the operator lets requests wait.
+async fn held(platform: &Platform, request_id: i64) -> Result<Outcome, Fault> {
+    let mut tx = platform.db.read().await?;
+    let request = requests::by_id(&mut tx, request_id).await?;
+    drop::<db::Tx>(tx);
+    let over = request.is_some_and(|request| request.applied_at + platform.settings.freezes.held.0 <= platform.now());
+    Ok(if over {
+        let detail = "what it asks for was frozen, or its app suspended, for longer than freezes.held";
+        Outcome::GiveUp { reason: "held_too_long".into(), detail: detail.into() }
+    } else {
+        Outcome::Wait { detail: "its app, its data or everything is stopped" }
+    })
 }
 
 async fn build(
@@ -87,8 +105,8 @@ async fn build(
     // The file has no name: whatever ends this process, nothing readable is left.
     let scratch = tempfile::tempfile_in(&platform.scratch)?;
     let cancel = attempt.cancel.child_token();
-    let is_too_large = AtomicBool::new(false);
-    let watch = watch(platform, request, attempt, Arc::clone(&progress), cancel.clone(), &is_too_large);
+    let stops = Stops::default();
+    let watch = watch(platform, request, attempt, Arc::clone(&progress), cancel.clone(), &stops);
     let write = archive::write::write(
         Arc::clone(&platform.catalogue),
         &platform.sources,
@@ -97,30 +115,38 @@ async fn build(
         Arc::clone(&progress),
         cancel.clone(),
     );
+    let work = async {
+        let summary = write.await?;
+        tracing::info!(
+            request_id = request.request_id,
+            sections = summary.sections.len(),
+            json_bytes = summary.json_bytes,
+            "archive built"
+        );
+        stops.is_written.store(true, Ordering::Relaxed);
+        pause::at("archive_built").await;
+        let told = told(platform, request, &progress);
+        Ok(keep(platform, request, attempt, scratch, told, &cancel).await)
+    };
     let written = tokio::select! {
-        written = write => written,
+        written = work => written,
         () = watch => unreachable_watch(),
     };
     match written {
-        Ok(summary) => {
-            tracing::info!(
-                request_id = request.request_id,
-                sections = summary.sections.len(),
-                json_bytes = summary.json_bytes,
-                "archive built"
-            );
-            pause::at("archive_built").await;
-            keep(platform, request, attempt, scratch, told(platform, request, &progress)).await
-        }
-        Err(_) if attempt.cancel.is_cancelled() => Ok(Outcome::HandBack),
-        Err(_) if is_too_large.load(Ordering::Relaxed) => {
+        Ok(Ok(true)) => Ok(Outcome::Done),
+        Ok(Err(fault)) => Err(fault),
+        Ok(Ok(false)) | Err(_) if attempt.cancel.is_cancelled() => Ok(Outcome::HandBack),
+        Ok(Ok(false)) | Err(_) if stops.is_held.load(Ordering::Relaxed) => held(platform, request.request_id).await,
+        Err(_) if stops.is_too_large.load(Ordering::Relaxed) => {
             tracing::info!(request_id = request.request_id, "export is large and waits for a place");
             Ok(Outcome::TooLarge)
         }
-        Err(_) if cancel.is_cancelled() => {
+        Ok(Ok(false)) | Err(_) if cancel.is_cancelled() => {
             tracing::info!(request_id = request.request_id, "export stopped: the request is no longer wanted");
             Ok(Outcome::Done)
         }
+        // Only what was cancelled stops while it is kept.
+        Ok(Ok(false)) => Ok(Outcome::HandBack),
         Err(fault) => {
             let (reason, detail) = (fault.reason().to_owned(), fault.to_string());
             if reason == "owner_mismatch" {
@@ -190,7 +216,7 @@ async fn documents(platform: &Platform, request: &Request) -> Result<Option<arch
 }
 
 /// The watch never ends by itself; it cancels the export, which then ends.
-fn unreachable_watch() -> Result<archive::write::Summary, archive::write::ExportError> {
+fn unreachable_watch() -> Result<Result<bool, Fault>, archive::write::ExportError> {
     Err(archive::write::ExportError::Cancelled)
 }
 
@@ -213,15 +239,26 @@ pub fn told(platform: &Platform, request: &Request, progress: &archive::write::P
     Some(requests::Told { rows, bytes, categories })
 }
 
-/// Tells how far an export is; cancels it when its request is cancelled or another attempt has begun, and when it has grown too large for its
-/// place and there is no other.
+/// Why an export was stopped by its watch, and how far it was.
+#[derive(Debug, Default)]
+struct Stops {
+    /// What it is for is stopped, for now.
+    is_held: AtomicBool,
+    /// It has grown too large for its place, and there is no other.
+    is_too_large: AtomicBool,
+    /// It is written, and only to be kept: it grows no more.
+    is_written: AtomicBool,
+}
+
+/// Tells how far an export is; cancels it when its request is cancelled, another attempt has begun, what it is for is stopped, or it has grown too
+/// large for its place and there is no other.
 async fn watch(
     platform: &Platform,
     request: &Request,
     attempt: &Attempt,
     progress: Arc<archive::write::Progress>,
     cancel: CancellationToken,
-    is_too_large: &AtomicBool,
+    stops: &Stops,
 ) {
     let request_id = request.request_id;
     let jobs = &platform.settings.jobs;
@@ -230,11 +267,11 @@ async fn watch(
     for looks in 1u32.. {
         tokio::time::sleep(MEASURE_EVERY).await;
         let is_large = progress.bytes.load(Ordering::Relaxed) >= jobs.heavy_bytes || MEASURE_EVERY * looks >= jobs.heavy_after.0;
-        if let Some(held) = place.filter(|_| is_large) {
+        if let Some(held) = place.filter(|_| is_large && !stops.is_written.load(Ordering::Relaxed)) {
             if held.grow() {
                 place = None;
             } else {
-                is_too_large.store(true, Ordering::Relaxed);
+                stops.is_too_large.store(true, Ordering::Relaxed);
                 cancel.cancel();
                 return std::future::pending().await;
             }
@@ -249,9 +286,10 @@ async fn watch(
                 Err(fault) => tracing::warn!(request_id, %fault, "cannot tell how far an export is"),
             }
         }
-        match requests::is_wanted(platform, request_id, attempt.number).await {
-            Ok(true) => {}
-            Ok(false) => {
+        match requests::may_build(platform, request_id, Some(attempt.number)).await {
+            Ok(Standing::Free) => {}
+            Ok(other) => {
+                stops.is_held.store(other != Standing::Gone, Ordering::Relaxed);
                 cancel.cancel();
                 return std::future::pending().await;
             }
@@ -260,18 +298,23 @@ async fn watch(
     }
 }
 
-/// Puts the archive into the vault and makes the request ready, if this attempt is still the one.
+/// Puts the archive into the vault and makes the request ready, if this attempt is still the one. `false` if it was cancelled on the way.
 async fn keep(
     platform: &Platform,
     request: &Request,
     attempt: &Attempt,
     mut scratch: File,
     told: Option<requests::Told>,
-) -> Result<Outcome, Fault> {
+    cancel: &CancellationToken,
+) -> Result<bool, Fault> {
     scratch.seek(SeekFrom::Start(0))?;
     let object = vault::new_name(platform, request.request_id, attempt.number);
     let (key, sealed_key) = vault::new_key(platform, &object)?;
-    let (size, sha256) = platform.vault.put(&object, &key, scratch).await?;
+    let (size, sha256) = tokio::select! {
+        put = platform.vault.put(&object, &key, scratch) => put?,
+        // What is cut off here has no name that a row knows; the sweep takes it away.
+        () = cancel.cancelled() => return Ok(false),
+    };
     pause::at("after_put").await;
     let row = ArchiveRow {
         request_id: request.request_id,
@@ -293,5 +336,5 @@ async fn keep(
         );
         platform.vault.delete(&object).await?;
     }
-    Ok(Outcome::Done)
+    Ok(true)
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What is done, and how often.
-pub(crate) fn schedules() -> [(&'static str, Duration, Job); 6] {
+pub(crate) fn schedules() -> [(&'static str, Duration, Job); 7] {
     let minutes = |count: u64| Duration::from_secs(count * 60);
     [
         ("expire", minutes(1), Job::Expire),
@@ -22,6 +22,7 @@ pub(crate) fn schedules() -> [(&'static str, Duration, Job); 6] {
         ("forget", minutes(60), Job::Forget),
         ("review", minutes(60), Job::Review),
         ("tickets", minutes(15), Job::Tickets),
+        ("freezes", minutes(5), Job::Freezes),
     ]
 }
 
@@ -89,6 +90,7 @@ pub(crate) async fn forget(platform: &Platform) -> Result<(), Fault> {
         ),
         ("delete from jobs where dead_at <= $1", now - kept.dead_jobs.0),
         ("delete from app_secrets where retires_at <= $1", Millis(now.0)),
+        ("delete from person_events where at <= $1", now - kept.requests.0),
         ("delete from links where expires_at <= $1", Millis(now.0)),
         ("delete from provider_logins where expires_at <= $1", Millis(now.0)),
     ] {

@@ -14,6 +14,7 @@ pub mod editions;
 pub mod export;
 pub mod failures;
 pub mod forms;
+pub mod freezes;
 pub mod grants;
 pub mod ids;
 pub mod jobs;
@@ -28,6 +29,7 @@ pub mod provider;
 pub mod quotas;
 pub mod regions;
 pub mod requests;
+pub mod services;
 pub mod settings;
 pub mod signing;
 pub mod tickets;
@@ -102,6 +104,8 @@ pub struct Platform {
     pub scratch: PathBuf,
     /// How far the exports running in this process have come.
     pub progress: export::Running,
+    /// What is frozen, as this process knows it.
+    pub freezes: freezes::Look,
     /// Calls that wait to be written down.
     pub access: access_log::AccessLog,
     /// What reads the PDFs that outsiders hand in.

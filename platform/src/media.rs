@@ -14,7 +14,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::grants;
-use crate::requests::{self, Request};
+use crate::requests::{self, Request, Standing};
 use crate::{Fault, Platform};
 
 /// Bytes of the nonce.
@@ -87,9 +87,10 @@ pub(crate) async fn links(platform: &Platform, request: &Request) -> Result<Opti
     Ok(Some(Arc::new(move |store: &str, key: &str| format!("{root}{}", seal.seal(store, key).unwrap_or_default()))))
 }
 
-/// What a link leads to; none if it is not ours, or its archive can no longer be read.
-pub async fn open(platform: &Platform, request_id: i64, token: &str) -> Result<Option<Linked>, Fault> {
-    if !requests::still_readable(platform, request_id).await? {
+/// What a link leads to; none if it is not ours, or its archive can no longer be read. What is frozen is asked about only for links that are ours.
+pub async fn open(platform: &Platform, request_id: i64, token: &str) -> Result<Option<(Linked, Standing)>, Fault> {
+    let standing = requests::may_read(platform, request_id).await?;
+    if !matches!(standing, Standing::Free | Standing::Frozen) {
         return Ok(None);
     }
     let mut tx = platform.db.read().await?;
@@ -98,7 +99,7 @@ pub async fn open(platform: &Platform, request_id: i64, token: &str) -> Result<O
     let Some(request) = request else { return Ok(None) };
     let secret = grants::pseudonym_secret(platform, request.grant_id).await?;
     let opened = Seal::new(&secret, request_id)?.open(token);
-    Ok(opened.map(|(store, key)| Linked { request, store, key }))
+    Ok(opened.map(|(store, key)| (Linked { request, store, key }, standing)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod accounts;
 mod applications;
 mod apps;
+mod freezes;
 mod review;
 mod tickets;
 mod uploads;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, de};
 pub use accounts::Accounts;
 pub use applications::{Applications, TermsFile};
 pub use apps::{Apps, Organisations};
+pub use freezes::Freezes;
 pub use review::{Days, Review, ReviewPreset, Weekend, Zone};
 pub use tickets::Tickets;
 pub use uploads::Uploads;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub review: Review,
     /// How soon support answers.
     pub tickets: Tickets,
+    /// The brake.
+    pub freezes: Freezes,
     /// Calls to apps.
     pub webhooks: Webhooks,
     /// Proofs that addresses are somebody's.

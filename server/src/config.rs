@@ -45,6 +45,7 @@ pub(crate) struct Config {
     retention: settings::Retention,
     pub(crate) mail: settings::Mail,
     tickets: settings::Tickets,
+    freezes: settings::Freezes,
     uploads: settings::Uploads,
     applications: settings::Applications,
     /// Relative paths begin at the folder of the file.
@@ -231,6 +232,7 @@ impl Config {
         }
         self.review.is_sound().map_err(anyhow::Error::msg)?;
         self.tickets.is_sound().map_err(anyhow::Error::msg)?;
+        self.freezes.is_sound().map_err(anyhow::Error::msg)?;
         EnvFilter::try_new(&self.log.level).with_context(|| format!("log.level {:?}", self.log.level))?;
         Ok(())
     }
@@ -260,6 +262,7 @@ impl Config {
                 canned_texts: self.tickets.canned_texts.as_deref().map(|file| self.path(file)),
                 ..self.tickets.clone()
             },
+            freezes: self.freezes.clone(),
             site: settings::Site { base_url: self.base_url(), brand: self.brand.name.clone() },
             uploads: self.uploads.clone(),
             applications: self.applications.clone(),

@@ -57,6 +57,8 @@ pub(crate) struct Limits {
     pub(crate) mails: Failures,
     /// By app, at the token endpoint.
     pub(crate) apps: Failures,
+    /// By address, calls with wrong service tokens.
+    pub(crate) services: Failures,
     /// By address: how many sign-ins at the operator's provider are begun. Each leaves a row for ten minutes.
     pub(crate) sign_ins: Failures,
 }
@@ -88,6 +90,7 @@ impl State {
             codes: Failures::new(accounts.code_failures, accounts.window.0),
             mails: Failures::new(accounts.mails_per_address, accounts.window.0),
             apps: Failures::new(platform.settings.tokens.failures_per_minute, std::time::Duration::from_secs(60)),
+            services: Failures::new(sign_in.failures_per_address, window),
             sign_ins: Failures::new(SIGN_INS.0, SIGN_INS.1),
         };
         let pair = |link: &crate::config::Link| (link.label.clone(), link.url.clone());
@@ -184,6 +187,7 @@ pub(crate) async fn open_platform_with(config: &Config, db: Db, catalogue: Catal
         sites,
         scratch,
         progress: platform::export::Running::default(),
+        freezes: platform::freezes::Look::default(),
         access: platform::access_log::AccessLog::default(),
         inspector,
         forms,

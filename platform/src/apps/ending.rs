@@ -1,10 +1,11 @@
-//! The end of an app. Its credentials die with the row; grants, tokens, requests and archives follow, in as many transactions as they need.
+//! The end of an app: deleted by its developer, or revoked by the operator. The credentials of a deleted one die with the row; grants, tokens, requests and archives follow, in as many transactions as they need.
 
-use super::rows;
-use super::transfer;
+use super::{App, rows, transfer};
 use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
+use crate::grants::EndCause;
+use crate::notices::{self, Notice};
 use crate::{Fault, Platform, applications, grants, organisations};
 
 /// Deletes an app, by its developer. Gives `false` if it was deleted before.
@@ -17,7 +18,7 @@ pub async fn delete(platform: &Platform, actor: Actor, app_id: i64) -> Result<bo
     close(platform, &mut tx, actor, app_id, now).await?;
     tx.commit().await?;
     // What is left by a death here is taken up by the clock.
-    end_grants(platform, app_id).await?;
+    end_grants(platform, app_id, EndCause::AppDeleted).await?;
     Ok(true)
 }
 
@@ -45,41 +46,61 @@ pub(crate) async fn close(platform: &Platform, tx: &mut Tx, actor: Actor, app_id
     entry.write(tx, &platform.random, now).await
 }
 
-/// Ends the grants of a deleted app, a thousand at a time.
-async fn end_grants(platform: &Platform, app_id: i64) -> Result<u64, Fault> {
+/// What follows a revocation, after its commit: nothing of the app is answered any more, and now its grants, tokens, open requests and archives go.
+pub(super) async fn follow_revocation(platform: &Platform, app_id: i64) -> Result<u64, Fault> {
+    end_grants(platform, app_id, EndCause::AppRevoked).await
+}
+
+/// What goes with a revocation: the app's own tokens, and word to its developers.
+pub(super) async fn stop(platform: &Platform, tx: &mut Tx, app: &App, revoked: bool) -> Result<(), Fault> {
+    if revoked {
+        sql!(tx, execute, "delete from tokens where app_id = $1 and grant_id is null", app.app_id)?;
+    }
+    for email in rows::people_of(tx, app).await? {
+        let path = format!("/developers/apps/{}", app.app_id);
+        let notice = Notice::AppStopped { app: app.name.clone(), revoked, path };
+        notices::send(platform, tx, &email, Some(app.app_id), notice).await?;
+    }
+    Ok(())
+}
+
+/// Ends the grants of an app, those of a thousand people at a time.
+async fn end_grants(platform: &Platform, app_id: i64, cause: EndCause) -> Result<u64, Fault> {
     let mut ended = 0;
     loop {
         let mut tx = platform.db.read().await?;
+        let Some(app) = rows::by_id(&mut tx, app_id).await? else { return Ok(ended) };
         let some = grants::live_of_app(&mut tx, app_id, 1000).await?;
         drop(tx);
         if some.is_empty() {
             return Ok(ended);
         }
-        for grant_id in some {
+        for person_id in some {
             let mut tx = platform.db.begin().await?;
-            grants::end_with_app(platform, &mut tx, grant_id).await?;
+            grants::end_with_app(platform, &mut tx, &app, person_id, cause).await?;
             tx.commit().await?;
             ended += 1;
         }
     }
 }
 
-/// Ends the grants of apps whose deletion was cut off.
+/// Ends the grants of apps whose deletion or revocation was cut off, and of consents that were just being given then.
 pub(crate) async fn finish(platform: &Platform) -> Result<u64, Fault> {
     let mut tx = platform.db.read().await?;
     let cut_off = sql!(
         tx,
-        values i64,
-        "select apps.app_id
+        all(i64, Option<Millis>),
+        "select apps.app_id, apps.deleted_at
          from apps
-         where apps.deleted_at is not null
+         where (apps.deleted_at is not null or apps.status = 'revoked')
            and exists (select 1 from grants where grants.app_id = apps.app_id and grants.ended_at is null)
          limit 100",
     )?;
     drop(tx);
     let mut ended = 0;
-    for app_id in cut_off {
-        ended += end_grants(platform, app_id).await?;
+    for (app_id, deleted_at) in cut_off {
+        let cause = if deleted_at.is_some() { EndCause::AppDeleted } else { EndCause::AppRevoked };
+        ended += end_grants(platform, app_id, cause).await?;
     }
     Ok(ended)
 }

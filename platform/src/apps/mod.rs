@@ -21,7 +21,7 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::quotas::RequestType;
-use crate::{Fault, Platform};
+use crate::{Fault, Platform, jobs};
 
 pub use checklist::{Checklist, Move, Part, Progress, Track, checklist, page_of};
 pub use credentials::{SecretError, SecretFacts, end_secret, reveal_secret, rotate, secret_facts};
@@ -37,7 +37,7 @@ pub use revisions::{
     Change, MakeError, Revision, RevisionState, SaveError, approved_revision, begin_revision, create_for, platforms, revert,
     review_may_move_from, revision, revisions, save, working_copy,
 };
-pub use rows::{by_client_key, by_id, list, managed_by, of_owner, overrides, redirects, scopes};
+pub use rows::{by_client_key, by_id, list, managed_by, of_owner, overrides, people_of, redirects, scopes};
 pub(crate) use scopes::usable;
 pub use scopes::{Approval, SwitchError, approvals, approve_families, families, pair, switch_off, switch_on, withdraw_families};
 
@@ -219,7 +219,18 @@ pub async fn change(platform: &Platform, actor: Actor, client_key: &str, details
     let moved = if before == app.status { String::new() } else { format!("{before} to {}", app.status) };
     let entry = Entry { app: Some(app.app_id), detail: &moved, ..Entry::new(actor, "app.changed") };
     entry.write(&mut tx, &platform.random, now).await?;
+    let came_to = |status| before != status && app.status == status;
+    let revoked = came_to(AppStatus::Revoked);
+    if revoked || came_to(AppStatus::Suspended) {
+        ending::stop(platform, &mut tx, &app, revoked).await?;
+    } else if came_to(AppStatus::Live) {
+        jobs::wake_held(&mut tx, now).await?;
+    }
     tx.commit().await.map_err(Fault::from)?;
+    if revoked {
+        // What is left by a death here is taken up by the clock.
+        ending::follow_revocation(platform, app.app_id).await?;
+    }
     Ok(app)
 }
 

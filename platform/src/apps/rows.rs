@@ -271,6 +271,27 @@ pub async fn managed_by(tx: &mut Tx, account_id: i64, organisation_id: i64) -> R
     )?)
 }
 
+/// The addresses of those who work on an app and can sign in: its owner, the admins of its organisation, and its managers.
+pub async fn people_of(tx: &mut Tx, app: &App) -> Result<Vec<String>, Fault> {
+    Ok(sql!(
+        tx,
+        values String,
+        "select email
+         from accounts
+         where kind = 'developer' and disabled_at is null
+           and ($2 = 'account' and account_id = $3
+                or $2 = 'organisation'
+                   and (exists (select 1 from members
+                                where members.account_id = accounts.account_id and organisation_id = $3 and role in ('owner', 'admin'))
+                        or exists (select 1 from app_managers
+                                   where app_managers.account_id = accounts.account_id and app_id = $1)))
+         order by email",
+        app.app_id,
+        app.owner_kind,
+        app.owner_id,
+    )?)
+}
+
 pub(super) async fn insert_secret(tx: &mut Tx, secret_id: i64, app_id: i64, sealed: Vec<u8>, now: Millis) -> Result<(), Fault> {
     sql!(
         tx,

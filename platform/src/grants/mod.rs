@@ -14,6 +14,7 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::ids;
+use crate::notices::{self, Notice};
 use crate::quotas::RequestType;
 use crate::settings::Preset;
 use crate::{Fault, Platform, pause, people, requests, webhooks};
@@ -40,6 +41,14 @@ words! {
         Expired = "expired",
         /// The app was deleted.
         AppDeleted = "app_deleted",
+        /// The operator revoked the app.
+        AppRevoked = "app_revoked",
+        /// The operator banned the person.
+        Banned = "banned",
+        /// The operator knows the person to be of another age.
+        AgeChanged = "age_changed",
+        /// The person's means of sign-in was changed or taken over.
+        CredentialChanged = "credential_changed",
     }
 }
 
@@ -50,7 +59,9 @@ impl EndCause {
             Self::Person => Some(RemovedReason::Disconnected),
             Self::AccountDeleted => Some(RemovedReason::AccountDeleted),
             Self::Developer => Some(RemovedReason::DeveloperRevoked),
-            Self::Replay => Some(RemovedReason::Unknown),
+            Self::Banned => Some(RemovedReason::AccountBanned),
+            Self::AgeChanged => Some(RemovedReason::AgeChanged),
+            Self::Replay | Self::AppRevoked | Self::CredentialChanged => Some(RemovedReason::Unknown),
             Self::Unused | Self::Expired | Self::AppDeleted => None,
         }
     }
@@ -432,9 +443,25 @@ async fn tell(platform: &Platform, tx: &mut Tx, grant: &Grant, cause: EndCause, 
     .await
 }
 
-/// Ends a grant whose app was deleted; nobody is left to be told.
-pub(crate) async fn end_with_app(platform: &Platform, tx: &mut Tx, grant_id: i64) -> Result<(), Fault> {
-    end(platform, tx, Actor::System, grant_id, EndCause::AppDeleted, platform.now()).await
+/// Ends what a person allowed an app that was deleted, when nobody is left to be told, or revoked: then the app is told, and so is the person, where
+/// they can be written to.
+pub(crate) async fn end_with_app(
+    platform: &Platform,
+    tx: &mut Tx,
+    app: &App,
+    person_id: i64,
+    cause: EndCause,
+) -> Result<(), Fault> {
+    let now = platform.now();
+    let ended = end_all(platform, tx, Actor::System, app.app_id, person_id, cause, now).await?;
+    if ended
+        && cause == EndCause::AppRevoked
+        && let Some(email) = people::by_id(tx, person_id).await?.and_then(|person| person.email)
+    {
+        let notice = Notice::AccessEnded { app: app.name.clone(), path: "/connections".into() };
+        notices::send(platform, tx, &email, Some(app.app_id), notice).await?;
+    }
+    Ok(())
 }
 
 /// An app has come to another owner: the people who are connected to it get a name by which that owner's apps know them, unless they have one.

@@ -191,12 +191,12 @@ pub async fn live_of_person(tx: &mut Tx, person_id: i64) -> Result<Vec<Grant>, F
     )?)
 }
 
-/// Live grants of an app.
+/// People with a live grant of an app.
 pub(crate) async fn live_of_app(tx: &mut Tx, app_id: i64, limit: i64) -> Result<Vec<i64>, Fault> {
     Ok(sql!(
         tx,
         values i64,
-        "select grant_id from grants where app_id = $1 and ended_at is null order by grant_id limit $2",
+        "select distinct person_id from grants where app_id = $1 and ended_at is null order by person_id limit $2",
         app_id,
         limit,
     )?)

@@ -54,6 +54,8 @@ pub enum Job {
     Seal,
     /// Tell of tickets whose first answer is missing.
     Tickets,
+    /// Tell of freezes that no second person has looked at.
+    Freezes,
     /// Forget what has been kept long enough.
     Forget,
 }
@@ -98,6 +100,7 @@ impl Job {
             Self::Seal => "seal".into(),
             Self::Review => "review".into(),
             Self::Tickets => "tickets".into(),
+            Self::Freezes => "freezes".into(),
         }
     }
 
@@ -108,7 +111,7 @@ impl Job {
             Self::Deliver { .. } => 1000,
             Self::Mail { .. } => 10_000,
             Self::DeleteObject { .. } => 100,
-            Self::Expire | Self::Sweep | Self::Review | Self::Tickets | Self::Seal | Self::Forget => 5,
+            Self::Expire | Self::Sweep | Self::Review | Self::Tickets | Self::Freezes | Self::Seal | Self::Forget => 5,
         }
     }
 }
@@ -151,6 +154,8 @@ pub(crate) enum Outcome {
     Done,
     /// It may work later: after that time, or as the number of attempts says.
     Retry { reason: String, detail: String, after: Option<Duration> },
+    /// It is stopped for the moment: what it is for waits, and the attempt does not count.
+    Wait { detail: &'static str },
     /// It never will.
     GiveUp { reason: String, detail: String },
     /// The program stops; somebody else takes it up at once.
@@ -185,6 +190,13 @@ pub(crate) async fn enqueue_export(
 /// Takes the export of a request out of the queue; a worker that is at it finds out.
 pub(crate) async fn forget_export(tx: &mut Tx, request_id: i64) -> Result<(), Fault> {
     rows::delete_named(tx, &Job::Export { request_id }.dedupe_key()).await
+}
+
+/// Exports that wait for a freeze or a suspension to end are looked at again now.
+pub(crate) async fn wake_held(tx: &mut Tx, now: Millis) -> Result<(), Fault> {
+    rows::wake_held(tx, now).await?;
+    tx.wake_runners();
+    Ok(())
 }
 
 /// The operator takes a job that was given up back to the queue, and what it was for with it: a failed request, a delivery. `false` if there

@@ -147,6 +147,40 @@ pub(super) async fn hand_back(tx: &mut Tx, job: &JobRow, lane: Lane) -> Result<(
     Ok(())
 }
 
+/// What stands before the words of a job that waits for what is stopped.
+const HELD: &str = "held: ";
+
+/// Lays a job by until what stops it may have ended: this attempt does not count.
+pub(super) async fn lay_by(tx: &mut Tx, job: &JobRow, run_at: Millis, why: &str) -> Result<bool, Fault> {
+    let laid_by = sql!(
+        tx,
+        execute,
+        "update jobs
+         set run_at = $3, lease_until = null, leased_by = null, max_attempts = max_attempts + 1, last_error = $4
+         where job_id = $1 and attempt = $2",
+        job.job_id,
+        job.attempt,
+        run_at,
+        format!("{HELD}{why}"),
+    )?;
+    Ok(laid_by == 1)
+}
+
+/// Takes up at once what was laid by.
+pub(super) async fn wake_held(tx: &mut Tx, now: Millis) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "update jobs
+         set run_at = $2
+         where lane = $1 and dead_at is null and lease_until is null and run_at > $2 and last_error like $3",
+        Lane::Export,
+        now,
+        format!("{HELD}%"),
+    )?;
+    Ok(())
+}
+
 pub(super) async fn bury(tx: &mut Tx, job: &JobRow, error: &str, now: Millis) -> Result<(), Fault> {
     sql!(
         tx,

@@ -12,6 +12,9 @@ use super::rows::{self, JobRow};
 use super::{Attempt, Job, Lane, Outcome, Place, backoff};
 use crate::{Fault, Platform, export, housekeeping, notices, requests, webhooks};
 
+/// How often a job that is laid by is looked at, should nobody wake it.
+const HELD_FOR: Duration = Duration::from_secs(120);
+
 /// Works until it is told to stop; then lets running jobs end for as long as the settings say, and hands back the rest.
 pub async fn run(platform: Arc<Platform>, stop: CancellationToken) {
     let worker = format!("{}-{}", std::process::id(), platform.random.word(8));
@@ -208,6 +211,7 @@ async fn perform(platform: &Arc<Platform>, job: &JobRow, attempt: &Attempt) -> O
             Job::Sweep => housekeeping::sweep(&inner).await.map(|()| Outcome::Done),
             Job::Forget => housekeeping::forget(&inner).await.map(|()| Outcome::Done),
             Job::Seal => crate::audit::seal(&inner).await.map(|_| Outcome::Done),
+            Job::Freezes => crate::freezes::escalate(&inner).await.map(|()| Outcome::Done),
             Job::Tickets => crate::tickets::escalate(&inner).await.map(|()| Outcome::Done),
             Job::Review => housekeeping::review(&inner).await.map(|()| Outcome::Done),
         }
@@ -253,6 +257,17 @@ async fn settle(platform: &Platform, job: &JobRow, outcome: Outcome) -> Result<(
             let mut tx = platform.db.begin().await?;
             rows::hand_back(&mut tx, job, lane).await?;
             tx.wake_runners();
+            return Ok(tx.commit().await?);
+        }
+        Outcome::Wait { detail } => {
+            let mut tx = platform.db.begin().await?;
+            // The request waits with its job, so that whoever sees the one waiting and ends what stops it wakes the other.
+            if rows::lay_by(&mut tx, job, now + HELD_FOR, detail).await?
+                && let Ok(Job::Export { request_id }) = serde_json::from_str(&job.payload)
+            {
+                requests::wait(&mut tx, request_id, job.attempt).await?;
+            }
+            tracing::info!(job_id = job.job_id, attempt = job.attempt, detail, "job laid by");
             return Ok(tx.commit().await?);
         }
         Outcome::Retry { reason, detail, after } => (reason, detail, Some(after.unwrap_or_else(|| backoff(platform, attempts)))),

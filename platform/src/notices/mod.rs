@@ -83,6 +83,22 @@ notices! {
     AppEscalated = "app_escalated" { app: String, due: String, path: String },
     /// An app was decided about.
     AppDecided = "app_decided" { app: String, approved: bool, reasons: Vec<Reason>, path: String },
+    /// To the developers of an app: the operator suspended or revoked it.
+    AppStopped = "app_stopped" { app: String, revoked: bool, path: String },
+    /// To a person: an app they had allowed was stopped for good.
+    AccessEnded = "access_ended" { app: String, path: String },
+    /// To the developers of an app: it was frozen.
+    AppFrozen = "app_frozen" { app: String, reason: String, due: String, path: String },
+    /// To the developers of an app: nobody has looked at its freeze in time.
+    AppFreezeLate = "app_freeze_late" { app: String, due: String, path: String },
+    /// To the developers of an app: its freeze was lifted.
+    AppThawed = "app_thawed" { app: String, why: String, path: String },
+    /// To those who can be the second person: something was frozen.
+    FreezeMade = "freeze_made" { what: String, reason: String, due: String, path: String },
+    /// To the same: nobody has looked at a freeze in time.
+    FreezeLate = "freeze_late" { what: String, due: String, path: String },
+    /// To the member of staff who made it: a freeze was lifted.
+    FreezeLifted = "freeze_lifted" { what: String, why: String, path: String },
     /// To the address on an application's form: prove it.
     ConfirmContact = "confirm_contact" { organisation: String, app: String, path: String },
     /// An application was submitted.

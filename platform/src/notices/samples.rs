@@ -57,6 +57,34 @@ pub fn sample(kind: Kind) -> Notice {
             }],
             path: path("/developers/apps/4711"),
         },
+        Kind::AppStopped => Notice::AppStopped { app, revoked: true, path: path("/developers/apps/4711") },
+        Kind::AccessEnded => Notice::AccessEnded { app, path: path("/connections") },
+        Kind::AppFrozen => Notice::AppFrozen {
+            app,
+            reason: "Archives of several people were fetched from one address within minutes. We have to see why.".into(),
+            due: due(),
+            path: path("/developers/apps/4711"),
+        },
+        Kind::AppFreezeLate => Notice::AppFreezeLate { app, due: due(), path: path("/developers/apps/4711") },
+        Kind::AppThawed => Notice::AppThawed {
+            app,
+            why: "The address was your own migration. Nothing was wrong.".into(),
+            path: path("/developers/apps/4711"),
+        },
+        Kind::FreezeMade => Notice::FreezeMade {
+            what: "the app Clipkeeper".into(),
+            reason: "Archives of several people were fetched from one address within minutes.".into(),
+            due: due(),
+            path: path("/console/freezes/4802115"),
+        },
+        Kind::FreezeLate => {
+            Notice::FreezeLate { what: "the source clips".into(), due: due(), path: path("/console/freezes/4802116") }
+        }
+        Kind::FreezeLifted => Notice::FreezeLifted {
+            what: "the app Clipkeeper".into(),
+            why: "It was their own migration.".into(),
+            path: path("/console/freezes/4802115"),
+        },
         Kind::ConfirmContact => Notice::ConfirmContact {
             organisation: "Lantern Labs".into(),
             app,

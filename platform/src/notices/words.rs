@@ -200,6 +200,53 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say("Change what is named above and submit the app again, at any time.")
             .open("The app's page", path)
             .done(format!("{} was not approved", line(app)), APP),
+        Notice::AppStopped { app, revoked: true, path } => new()
+            .say(format!("The app {} was revoked. Everything that people allowed it has ended: its tokens are dead, its open requests are cancelled, and archives that waited are deleted. The people concerned are told.", name(app)))
+            .say("Delete what the app holds of people who ask you to, and write to support if you want to know more or apply again.")
+            .open("The app's page", path)
+            .done(format!("{} was revoked", line(app)), APP),
+        Notice::AppStopped { app, revoked: false, path } => new()
+            .say(format!("The app {} was suspended. Until this ends its calls are refused, requests that are open wait, and archives cannot be downloaded. Nothing was deleted, and what people allowed stays allowed.", name(app)))
+            .say("Write to support to learn what is needed for it to go on.")
+            .open("The app's page", path)
+            .done(format!("{} was suspended", line(app)), APP),
+        Notice::AccessEnded { app, path } => new()
+            .say(format!("You had let the app {} get data of yours from {}. We have ended its access: it was stopped for good. You need not do anything.", name(app), site.brand))
+            .say("Copies that waited for it here are deleted. What it had fetched before is with the app's makers: ask them to delete it.")
+            .open("Your connections", path)
+            .done(format!("{} can no longer get your data", line(app)), "You get this mail because you had let this app in."),
+        Notice::AppFrozen { app, reason, due, path } => new()
+            .say(format!("The app {} was stopped for the moment. Until this ends its calls are refused, requests that are open wait, and archives cannot be downloaded. Nothing was deleted, and what people allowed stays allowed.", name(app)))
+            .say("This is why:")
+            .quote(reason)
+            .say(format!("A second person looks at it by {} and either lifts it or confirms it. You are told when it is lifted. If you have something to say on it, write to support.", line(due)))
+            .open("The app's page", path)
+            .done(format!("{} was frozen", line(app)), APP),
+        Notice::AppFreezeLate { app, due, path } => new()
+            .say(format!("By {} a second person should have looked at the freeze of the app {}. Nobody has, and that is our fault.", line(due), name(app)))
+            .say("Those who can were told again. The app stays frozen until they have looked: what was stopped for people's safety does not start by itself. If it keeps you from something urgent, write to support.")
+            .open("The app's page", path)
+            .done(format!("The look at the freeze of {} is late", line(app)), APP),
+        Notice::AppThawed { app, why, path } => new()
+            .say(format!("The app {} is no longer frozen. Its calls are answered again, and requests that waited go on by themselves.", name(app)))
+            .quote(why)
+            .open("The app's page", path)
+            .done(format!("{} is no longer frozen", line(app)), APP),
+        Notice::FreezeMade { what, reason, due, path } => new()
+            .say(format!("Stopped at once: {}. A second person is to look at it by {}: confirm it, or lift it.", line(what), line(due)))
+            .quote(reason)
+            .open("The freeze", path)
+            .done(format!("Frozen: {}", line(what)), STAFF),
+        Notice::FreezeLate { what, due, path } => new()
+            .say(format!("Still stopped, and by {} a second person should have looked at it: {}. Nobody has.", line(due), line(what)))
+            .say("It goes on until somebody confirms or lifts it. Look at it now: people and developers wait for it.")
+            .open("The freeze", path)
+            .done(format!("Late: the freeze of {}", line(what)), STAFF),
+        Notice::FreezeLifted { what, why, path } => new()
+            .say(format!("A freeze that you made was lifted: {}.", line(what)))
+            .quote(why)
+            .open("The freeze", path)
+            .done(format!("Lifted: the freeze of {}", line(what)), STAFF),
         Notice::ConfirmContact { organisation, app, path } => new()
             .say(format!("{} names this address as its contact in the application of the app {} for access to people's data at {brand}.", name(organisation), name(app)))
             .say("Confirm that the address is right. Questions about the application, and the decision, will come here.")

@@ -110,6 +110,7 @@ async fn admit(platform: &Platform, tx: &mut Tx, claimed: &Claimed) -> Result<Op
         region: claimed.region.clone().unwrap_or_default(),
         avatar_url: claimed.avatar.clone().unwrap_or_default(),
         info: Value::Object(info).to_string(),
+        email: None,
         created_at: now,
         deleted_at: None,
     };

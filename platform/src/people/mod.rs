@@ -1,6 +1,7 @@
 //! People: the data subjects, how they sign in, and their sessions.
 
 mod claimed;
+pub mod events;
 mod rows;
 mod sessions;
 
@@ -37,6 +38,8 @@ pub struct Person {
     pub avatar_url: String,
     /// Further fields of user info, as a JSON object.
     pub info: String,
+    /// Where they are written to, if the operator told it.
+    pub email: Option<String>,
     /// When they were added.
     pub created_at: Millis,
     /// When they were deleted.
@@ -65,6 +68,8 @@ pub struct NewPerson {
     pub display_name: String,
     /// A picture's address, or empty.
     pub avatar_url: String,
+    /// Where they are written to when something of theirs ends that they did not end themselves.
+    pub email: Option<String>,
     /// Further fields of user info.
     pub info: Map<String, Value>,
 }
@@ -98,6 +103,9 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
     if !(new.region.is_empty() || new.region.len() == 2 && new.region.bytes().all(|b| b.is_ascii_alphabetic())) {
         return Err(AddError::Invalid("a region is an ISO 3166 code of two letters, such as DE"));
     }
+    if new.email.as_deref().map(str::trim).is_some_and(|email| !email.is_empty() && !is_address(email)) {
+        return Err(AddError::Invalid("an address for mail has an @ between two parts, no blanks, and at most 254 characters"));
+    }
     let password_hash = password::hash(platform.random.clone(), new.password.clone()).await?;
     let now = platform.now();
     let person = Person {
@@ -112,6 +120,7 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
         display_name: if new.display_name.is_empty() { username.to_owned() } else { new.display_name },
         avatar_url: new.avatar_url,
         info: Value::Object(new.info).to_string(),
+        email: new.email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty()),
         created_at: now,
         deleted_at: None,
     };
@@ -125,29 +134,53 @@ pub async fn add(platform: &Platform, actor: Actor, new: NewPerson) -> Result<i6
     Ok(person.person_id)
 }
 
+/// Whether something can be an address for mail; whether it is one, only a mail finds out.
+fn is_address(text: &str) -> bool {
+    let parts = text.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
+    parts && text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
 /// Deletes a person: every app loses access with the wire's reason 2, sessions end, and what names them is erased. The row stays, empty, for
 /// the requests and the audit that refer to it. Gives `false` if there was nobody to delete.
 pub async fn delete(platform: &Platform, actor: Actor, person_id: i64) -> Result<bool, Fault> {
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
-    // Grants before the person, as every call takes its locks; then once more, for a consent that was just being given.
-    end_grants(platform, &mut tx, actor, person_id, now).await?;
-    if !rows::erase(&mut tx, person_id, now).await? {
+    if erase_in(platform, &mut tx, actor, person_id, now).await?.is_none() {
         return Ok(false);
     }
-    end_grants(platform, &mut tx, actor, person_id, now).await?;
-    sessions::end_all(&mut tx, person_id).await?;
-    audit::erase(&mut tx, person_id).await?;
-    Entry { person: Some(person_id), ..Entry::new(actor, "person.deleted") }.write(&mut tx, &platform.random, now).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-async fn end_grants(platform: &Platform, tx: &mut Tx, actor: Actor, person_id: i64, now: Millis) -> Result<(), Fault> {
-    for app_id in grants::apps_of(tx, person_id).await? {
-        grants::end_all(platform, tx, actor, app_id, person_id, EndCause::AccountDeleted, now).await?;
+/// The same within a transaction: how many apps lost access; none if there was nobody to delete.
+async fn erase_in(platform: &Platform, tx: &mut Tx, actor: Actor, person_id: i64, now: Millis) -> Result<Option<i64>, Fault> {
+    let cause = EndCause::AccountDeleted;
+    // Grants before the person, as every call takes its locks; then once more, for a consent that was just being given.
+    let mut ended = end_grants(platform, tx, actor, person_id, cause, now).await?;
+    if !rows::erase(tx, person_id, now).await? {
+        return Ok(None);
     }
-    Ok(())
+    ended += end_grants(platform, tx, actor, person_id, cause, now).await?;
+    sessions::end_all(tx, person_id).await?;
+    audit::erase(tx, person_id).await?;
+    Entry { person: Some(person_id), ..Entry::new(actor, "person.deleted") }.write(tx, &platform.random, now).await?;
+    Ok(Some(ended))
+}
+
+/// Ends what a person allowed; how many apps lost access.
+async fn end_grants(
+    platform: &Platform,
+    tx: &mut Tx,
+    actor: Actor,
+    person_id: i64,
+    cause: EndCause,
+    now: Millis,
+) -> Result<i64, Fault> {
+    let mut ended = 0;
+    for app_id in grants::apps_of(tx, person_id).await? {
+        ended += i64::from(grants::end_all(platform, tx, actor, app_id, person_id, cause, now).await?);
+    }
+    Ok(ended)
 }
 
 /// How people sign in.

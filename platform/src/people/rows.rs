@@ -6,8 +6,8 @@ use crate::clock::Millis;
 use crate::db::{Tx, sql};
 
 const NO_CLASH: &str = "insert into people
-   (person_id, username, password_hash, subject, region, display_name, avatar_url, info, created_at)
- values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+   (person_id, username, password_hash, subject, region, display_name, avatar_url, info, created_at, email)
+ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
  on conflict do nothing";
 
 /// `false` if the username or the subject is taken.
@@ -25,6 +25,7 @@ pub(super) async fn insert(tx: &mut Tx, person: &Person, password_hash: &str) ->
         person.avatar_url.clone(),
         person.info.clone(),
         person.created_at,
+        person.email.clone(),
     )?;
     Ok(inserted == 1)
 }
@@ -35,7 +36,8 @@ pub(super) async fn erase(tx: &mut Tx, person_id: i64, now: Millis) -> Result<bo
         tx,
         execute,
         "update people
-         set username = null, password_hash = null, subject = null, display_name = '', avatar_url = '', info = '{}', deleted_at = $2
+         set username = null, password_hash = null, subject = null, display_name = '', avatar_url = '', info = '{}', email = null,
+             deleted_at = $2
          where person_id = $1 and deleted_at is null",
         person_id,
         now,
@@ -46,6 +48,15 @@ pub(super) async fn erase(tx: &mut Tx, person_id: i64, now: Millis) -> Result<bo
 /// The person with that id, deleted ones included.
 pub async fn by_id(tx: &mut Tx, person_id: i64) -> Result<Option<Person>, Fault> {
     Ok(sql!(tx, optional Person, "select * from people where person_id = $1", person_id)?)
+}
+
+/// Who is known by a subject.
+pub(super) async fn by_subject(tx: &mut Tx, subject: &str) -> Result<Option<i64>, Fault> {
+    // No subject holds a NUL, and PostgreSQL would call it a fault.
+    if subject.contains('\0') {
+        return Ok(None);
+    }
+    Ok(sql!(tx, found i64, "select person_id from people where subject = $1 and deleted_at is null", subject.to_owned())?)
 }
 
 /// The person who signs in by that name.

@@ -2,7 +2,7 @@
 //!
 //! | state | may come from | on the wire |
 //! |---|---|---|
-//! | queued | (made), failed by the operator's retry | pending |
+//! | queued | (made), failed by the operator's retry, running when it is stopped by a freeze | pending |
 //! | running | queued, running (another attempt) | pending |
 //! | ready | running | downloading |
 //! | failed | queued, running | expired |
@@ -16,13 +16,14 @@ mod rows;
 use archive::write::Format;
 use wire::{AddBody, Checked, DataFormat, RequestId, RequestStatus};
 
+use crate::apps::AppStatus;
 use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
 use crate::grants::{self, Bearer, Need, Shortfall};
 use crate::jobs::{self, Job};
 use crate::vault::ArchiveRow;
-use crate::{Fault, Platform, pause, webhooks};
+use crate::{Fault, Platform, freezes, pause, webhooks};
 
 pub use rows::{Page, archive_of, by_id, last_download, latest_of_pair, list, page_of_pair};
 
@@ -48,7 +49,7 @@ impl RequestState {
     /// The states from which a request may come into this one.
     pub const fn may_come_from(self) -> &'static [Self] {
         match self {
-            Self::Queued => &[Self::Failed],
+            Self::Queued => &[Self::Failed, Self::Running],
             Self::Running => &[Self::Queued, Self::Running],
             Self::Ready => &[Self::Running],
             Self::Failed => &[Self::Queued, Self::Running],
@@ -272,6 +273,9 @@ pub enum AddRefusal {
     /// The app may not ask now.
     #[error("This app may not use the data calls now. Its status is shown on its page.")]
     Standing,
+    /// A second look is taken at what was asked for: it is frozen, by this name.
+    #[error("The operator has stopped exports of `{0}` for the moment. Try again later.")]
+    Frozen(String),
     /// The person's region.
     #[error("Data can be requested only for people in the regions that the operator serves.")]
     Region,
@@ -299,6 +303,7 @@ pub async fn add(
     asked: &Asked,
     idempotency_key: Option<&str>,
 ) -> Result<RequestId, AddRefusal> {
+    let living = freezes::living(platform).await?;
     let now = platform.now();
     let mut tx = platform.db.begin().await?;
     if !grants::touch(&mut tx, bearer.grant_id, now).await? {
@@ -329,15 +334,22 @@ pub async fn add(
             }
         }
     };
-    if bearer.app_status != crate::apps::AppStatus::Live {
+    if bearer.app_status != AppStatus::Live || living.app(bearer.app_id) {
         return Err(AddRefusal::Standing);
     }
     let eligibility = &platform.settings.eligibility;
     if eligibility.at_add && !eligibility.holds(&bearer.region) {
         return Err(AddRefusal::Region);
     }
+    if living.everything() {
+        return Err(AddRefusal::Frozen("all data".into()));
+    }
+    // Who only lost the answer gets it: the request waits for the freeze to end.
     if let Some(found) = found {
         return wire_id(found);
+    }
+    if let Some(name) = living.data(&platform.catalogue, &asked.spelt) {
+        return Err(AddRefusal::Frozen(name.to_owned()));
     }
     let limit = platform.settings.requests.open_limit;
     if limit > 0 && rows::count_open(&mut tx, bearer.app_id, bearer.person_id).await? >= i64::from(limit) {
@@ -490,6 +502,48 @@ pub(crate) async fn is_wanted(platform: &Platform, request_id: i64, attempt: i32
     Ok(found.is_some_and(|request| request.status == RequestState::Running && request.attempt == attempt))
 }
 
+/// Whether a request may be worked at, or its archive be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is in the way.
+    Free,
+    /// Its app, its data or everything is frozen.
+    Frozen,
+    /// Its app is not live: suspended or revoked, or before review again.
+    NotLive,
+    /// It is gone: withdrawn, cancelled, expired, another attempt's, or its app was deleted.
+    Gone,
+}
+
+/// How a request that an app may once have asked for stands to what is stopped.
+async fn standing(platform: &Platform, found: Option<rows::OfApp>, living: &freezes::Living) -> Result<Standing, Fault> {
+    let Some(found) = found else { return Ok(Standing::Gone) };
+    let categories: Vec<String> =
+        serde_json::from_str(&found.categories).map_err(|_| Fault::Row("the categories of a request".into()))?;
+    Ok(if found.app_status != AppStatus::Live {
+        Standing::NotLive
+    } else if living.touches(&platform.catalogue, found.app_id, &categories) {
+        Standing::Frozen
+    } else {
+        Standing::Free
+    })
+}
+
+/// Whether an export may begin or go on, in this attempt. None is named before it begins.
+pub(crate) async fn may_build(platform: &Platform, request_id: i64, attempt: Option<i32>) -> Result<Standing, Fault> {
+    // Looked at in the store each time: of builds there are few.
+    let living = freezes::fresh(platform).await?;
+    let mut tx = platform.db.read().await?;
+    let found = rows::building(&mut tx, request_id, attempt).await?;
+    drop(tx);
+    standing(platform, found, &living).await
+}
+
+/// A build was stopped by what is frozen or suspended: its request waits, as the app sees it no other than before.
+pub(crate) async fn wait(tx: &mut Tx, request_id: i64, attempt: i32) -> Result<(), Fault> {
+    rows::wait(tx, request_id, attempt).await
+}
+
 /// The worker tells how far it is. What an attempt says that is no longer the one changes nothing.
 pub(crate) async fn tell(platform: &Platform, request_id: i64, attempt: i32, told: &Told) -> Result<(), Fault> {
     let text = serde_json::to_string(told).map_err(|_| Fault::Row(format!("the progress of request {request_id}")))?;
@@ -605,15 +659,19 @@ pub async fn begin_download(
     Ok(Some(archive))
 }
 
-/// Whether an archive may still be read: looked at again while a download runs.
-pub async fn still_readable(platform: &Platform, request_id: i64) -> Result<bool, Fault> {
+/// Whether an archive may be read: looked at before, and again while a download runs.
+pub async fn may_read(platform: &Platform, request_id: i64) -> Result<Standing, Fault> {
+    let living = freezes::living(platform).await?;
     let mut tx = platform.db.read().await?;
-    Ok(archive_of(&mut tx, request_id).await?.is_some())
+    let found = rows::readable(&mut tx, request_id).await?;
+    drop(tx);
+    standing(platform, found, &living).await
 }
 
 /// Ends the archives whose time is over. Gives how many there were.
 pub(crate) async fn expire(platform: &Platform) -> Result<u64, Fault> {
     let now = platform.now();
+    let living = freezes::fresh(platform).await?;
     let mut count = 0;
     loop {
         let mut tx = platform.db.read().await?;
@@ -626,6 +684,10 @@ pub(crate) async fn expire(platform: &Platform) -> Result<u64, Fault> {
             // Each by itself: no call waits for a crowd of locks.
             let mut tx = platform.db.begin().await?;
             if rows::shift(&mut tx, request.request_id, RequestState::Expired, now).await? {
+                // An archive whose time ran out while nobody could fetch it was none: what it spent returns.
+                if living.touches(&platform.catalogue, request.app_id, &request.categories()?) {
+                    grants::give_back(&mut tx, request.request_id).await?;
+                }
                 drop_archive(platform, &mut tx, request.request_id, now).await?;
                 about(Actor::System, "request.expired", &request, "").write(&mut tx, &platform.random, now).await?;
                 count += 1;

@@ -2,6 +2,7 @@
 
 use super::{Request, RequestState};
 use crate::Fault;
+use crate::apps::AppStatus;
 use crate::clock::Millis;
 use crate::db::{Tx, sql};
 use crate::grants::Bearer;
@@ -225,6 +226,55 @@ pub(super) async fn begin(tx: &mut Tx, request_id: i64, attempt: i32, now: Milli
         c,
     )?;
     Ok(moved == 1)
+}
+
+/// What tells how a request stands to what is stopped.
+#[derive(sqlx_macros::FromRow)]
+pub(super) struct OfApp {
+    pub(super) app_id: i64,
+    pub(super) app_status: AppStatus,
+    pub(super) categories: String,
+}
+
+/// A request that waits, if no attempt is named, or that runs in this one.
+pub(super) async fn building(tx: &mut Tx, request_id: i64, attempt: Option<i32>) -> Result<Option<OfApp>, Fault> {
+    Ok(sql!(
+        tx,
+        optional OfApp,
+        "select requests.app_id, apps.status as app_status, requests.categories
+         from requests
+         join apps on apps.app_id = requests.app_id
+         where request_id = $1 and apps.deleted_at is null
+           and (requests.status = 'running' and attempt = $2 or requests.status in ('queued', 'running') and $2 is null)",
+        request_id,
+        attempt,
+    )?)
+}
+
+/// A request whose archive there is.
+pub(super) async fn readable(tx: &mut Tx, request_id: i64) -> Result<Option<OfApp>, Fault> {
+    Ok(sql!(
+        tx,
+        optional OfApp,
+        "select requests.app_id, apps.status as app_status, requests.categories
+         from archives
+         join requests on requests.request_id = archives.request_id
+         join apps on apps.app_id = requests.app_id
+         where archives.request_id = $1 and apps.deleted_at is null",
+        request_id,
+    )?)
+}
+
+/// Takes a request that runs back to those that wait; not one in which a later attempt has begun.
+pub(super) async fn wait(tx: &mut Tx, request_id: i64, attempt: i32) -> Result<(), Fault> {
+    sql!(
+        tx,
+        execute,
+        "update requests set status = 'queued', progress = null where request_id = $1 and attempt <= $2 and status = 'running'",
+        request_id,
+        attempt,
+    )?;
+    Ok(())
 }
 
 pub(super) async fn tell(tx: &mut Tx, request_id: i64, attempt: i32, told: String) -> Result<(), Fault> {

@@ -16,6 +16,7 @@ mod audit_chain;
 mod clocks;
 mod exports;
 mod forms;
+mod freezes;
 mod grants;
 mod jobs;
 mod keys;

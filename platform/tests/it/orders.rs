@@ -4,12 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::apps::App;
+use platform::Millis;
+use platform::apps::{self, App, AppStatus, Details};
 use platform::audit::Actor;
+use platform::freezes::{self, Hand, Target};
 use platform::grants::{self, Bearer};
 use platform::jobs;
 use platform::people;
+use platform::people::events::PersonEvent;
 use platform::requests::{self, RequestState};
+use platform::services;
 use platform::settings::Span;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -57,6 +61,20 @@ enum Event {
     /// The operator.
     Retry(usize),
     RotateKeys,
+    /// One hand freezes what the number names, another lifts it.
+    Freeze(usize),
+    Lift(usize),
+    /// The app is frozen, and what is under way has stopped.
+    Stop,
+    Suspend,
+    Resume,
+    /// For good; the walk goes on with what is left of it.
+    RevokeApp,
+    /// The operator's systems tell of a person.
+    Event {
+        person: usize,
+        kind: usize,
+    },
     /// The clock, and what is due by it.
     Pass(Duration),
     Housekeeping,
@@ -76,6 +94,7 @@ const CATEGORIES: [&[&str]; 6] =
 
 fn event() -> impl Strategy<Value = Event> {
     let any = 0..64usize;
+    let any_other = 0..64usize;
     let person = 0..2usize;
     let source = prop_oneof![2 => Just(Source::Good), 3 => Just(Source::Foreign), 2 => Just(Source::Broken)];
     // A backoff, a lease, a code's life and the replay window, an access token's, an archive's.
@@ -103,6 +122,12 @@ fn event() -> impl Strategy<Value = Event> {
         12 => source.prop_map(Event::Finish),
         10 => any.prop_map(Event::Retry),
         1 => Just(Event::RotateKeys),
+        6 => any_other.clone().prop_map(Event::Freeze),
+        8 => any_other.prop_map(Event::Lift),
+        2 => Just(Event::Suspend),
+        4 => Just(Event::Resume),
+        1 => Just(Event::RevokeApp),
+        1 => (0..2usize, 1..PersonEvent::ALL.len()).prop_map(|(person, kind)| Event::Event { person, kind }),
         14 => spans.prop_map(Event::Pass),
         1 => Just(Event::Pass(200 * DAY)),
         4 => Just(Event::Housekeeping),
@@ -126,6 +151,8 @@ struct Walk<'w> {
     requests: Vec<RequestId>,
     workers: Vec<JoinHandle<u32>>,
     held_up: usize,
+    /// Whether the app was revoked: then nobody is asked for it any more, and no code is exchanged.
+    revoked: bool,
 }
 
 impl<'w> Walk<'w> {
@@ -150,6 +177,7 @@ impl<'w> Walk<'w> {
             requests: Vec::new(),
             workers: Vec::new(),
             held_up: 0,
+            revoked: false,
         }
     }
 
@@ -226,6 +254,51 @@ impl<'w> Walk<'w> {
             Event::RotateKeys => {
                 platform.rotate_keys(Actor::Operator).await.unwrap();
             }
+            Event::Freeze(at) => {
+                let targets = [
+                    Target::App(app_id),
+                    Target::Category("activity".into()),
+                    Target::Category("all_data".into()),
+                    Target::Source("clips".into()),
+                    Target::Everything,
+                ];
+                // Frozen already: nothing more happens.
+                let _ = freezes::make(platform, Hand::staff(1), &targets[at % targets.len()], "a walk").await;
+            }
+            Event::Lift(at) => {
+                let mut tx = platform.db.read().await.unwrap();
+                let living = freezes::list(&mut tx, false, Millis(i64::MAX), 100).await.unwrap();
+                drop(tx);
+                if let Some(freeze) = pick(&living, at) {
+                    freezes::lift(platform, Hand::staff(2), freeze.freeze_id, "a walk").await.unwrap();
+                }
+            }
+            Event::Stop => {
+                let _ = freezes::make(platform, Hand::staff(1), &Target::App(app_id), "a walk").await;
+                let running = format!("select count(*) from requests where app_id = {app_id} and status = 'running'");
+                self.w.until(async || self.w.number(running.clone()).await == 0).await;
+            }
+            Event::Suspend => self.set_status(AppStatus::Suspended).await,
+            Event::Resume => self.set_status(AppStatus::Live).await,
+            Event::RevokeApp => {
+                self.set_status(AppStatus::Revoked).await;
+                self.revoked = true;
+                let left = format!("select count(*) from grants where app_id = {app_id} and ended_at is null");
+                assert_eq!(self.w.number(left).await, 0);
+            }
+            Event::Event { person, kind } => {
+                let person_id = self.people[person];
+                let subject = format!("select subject from people where person_id = {person_id} and deleted_at is null");
+                let Some(subject) = self.w.texts(subject).await.pop() else { return };
+                let token = services::add(platform, Actor::Operator, "walk", services::ServiceScope::ALL, None).await.unwrap().0;
+                let key = platform.random.uuid();
+                let kind = PersonEvent::ALL[kind];
+                let told = people::events::tell(platform, &token, &subject, kind, &key).await.unwrap();
+                let again = people::events::tell(platform, &token, &subject, kind, &key).await.unwrap();
+                assert_eq!((told.ended, told.replayed, again.replayed), (again.ended, false, true));
+                let left = format!("select count(*) from grants where person_id = {person_id} and ended_at is null");
+                assert_eq!(self.w.number(left).await, 0);
+            }
             Event::Pass(span) => self.w.advance(span),
             Event::Housekeeping => {
                 let now = platform.now().0;
@@ -244,7 +317,32 @@ impl<'w> Walk<'w> {
         }
     }
 
+    async fn set_status(&self, status: AppStatus) {
+        let details = Details { status: Some(status), ..Details::default() };
+        let mut tx = self.w.platform.db.read().await.unwrap();
+        let now = apps::by_id(&mut tx, self.app.app_id).await.unwrap().unwrap().status;
+        drop(tx);
+        // What is revoked stays so.
+        if now != AppStatus::Revoked {
+            apps::change(&self.w.platform, Actor::Operator, &self.app.client_key, details).await.unwrap();
+        }
+    }
+
+    /// Lifts everything.
+    async fn thaw(&self) {
+        let platform = &self.w.platform;
+        let mut tx = platform.db.read().await.unwrap();
+        let living = freezes::list(&mut tx, false, Millis(i64::MAX), 100).await.unwrap();
+        drop(tx);
+        for freeze in living {
+            freezes::lift(platform, Hand::staff(2), freeze.freeze_id, "the walk is over").await.unwrap();
+        }
+    }
+
     async fn allow(&mut self, person: usize, scopes: usize) {
+        if self.revoked {
+            return;
+        }
         let person = self.people[person];
         let code = grants::allow(&self.w.platform, &self.app, person, &set(SCOPES[scopes]), REDIRECT, None).await;
         let gone = format!("select count(*) from people where person_id = {person} and deleted_at is not null");
@@ -253,6 +351,9 @@ impl<'w> Walk<'w> {
     }
 
     async fn exchange(&mut self, at: usize) {
+        if self.revoked {
+            return;
+        }
         let Some(last) = self.codes.len().checked_sub(1) else { return };
         let code = self.codes.remove(at.min(last));
         if let Ok(tokens) = grants::exchange(&self.w.platform, self.app.app_id, &code, REDIRECT, None).await {
@@ -361,6 +462,11 @@ impl<'w> Walk<'w> {
                                    where grant_scopes.grant_id = requests.grant_id and scope like '%.ongoing')",
             ),
             (
+                "a live grant of a revoked app",
+                "select count(*) from grants join apps on apps.app_id = grants.app_id
+                 where apps.status = 'revoked' and ended_at is null and exchanged_at is not null",
+            ),
+            (
                 "an open request that no job will end",
                 "select count(*) from requests
                  where status in ('queued', 'running')
@@ -373,6 +479,23 @@ impl<'w> Walk<'w> {
                  where (ended_at is null) <> (status in ('queued', 'running', 'ready')) or (failure is null) = (status = 'failed')",
             ),
         ];
+        // What is stopped is not to be read, whatever state its request is in, and whatever the order in which things came.
+        let living = freezes::fresh(&w.platform).await.unwrap();
+        let mut tx = w.platform.db.read().await.unwrap();
+        let app = apps::by_id(&mut tx, self.app.app_id).await.unwrap().unwrap();
+        let mut stopped = Vec::new();
+        for id in &self.requests {
+            let request = requests::by_id(&mut tx, id.get()).await.unwrap();
+            let touched = request.is_some_and(|of| living.touches(&w.platform.catalogue, of.app_id, &of.categories().unwrap()));
+            if touched || app.status != AppStatus::Live {
+                stopped.push(*id);
+            }
+        }
+        drop(tx);
+        for id in stopped {
+            let standing = requests::may_read(&w.platform, id.get()).await.unwrap();
+            prop_assert_ne!(standing, requests::Standing::Free, "an archive that is stopped can be read");
+        }
         let counts = none.map(|(what, query)| {
             query.replacen("select count(*)", &format!("select cast('{what}' as text) as what, count(*) as found"), 1)
         });
@@ -389,6 +512,8 @@ impl<'w> Walk<'w> {
 
     /// When all work is done, nothing is open and the vault holds what the store names.
     async fn end(&mut self) -> Result<(), TestCaseError> {
+        self.thaw().await;
+        self.set_status(AppStatus::Live).await;
         self.finish(Source::Good).await;
         // What is waiting for its next attempt gets it.
         while self.w.number("select count(*) from jobs where dead_at is null").await > 0 {
@@ -465,6 +590,12 @@ fn every_move() -> Vec<Event> {
         add,
         Event::Finish(Source::Good),
         Event::Cancel(3),
+        add,
+        Event::Begin,
+        Event::Stop,
+        Event::Finish(Source::Good),
+        Event::Lift(0),
+        Event::Finish(Source::Good),
     ]
 }
 
@@ -507,7 +638,7 @@ fn walks(engine: Engine, cases: u32) {
     println!("{moves:?}");
     // Only a job that was claimed again and again and never begun fails from the queue; no walk is sure to do that.
     let made = moves.iter().filter(|made| !made.starts_with("queued failed")).count();
-    assert_eq!(made, 9, "{moves:?}");
+    assert_eq!(made, 10, "{moves:?}");
 }
 
 #[test]

@@ -329,9 +329,9 @@ db_test! {
         let expired = w.add(&bearer, &["activity"]).await;
         w.drain().await;
         assert_eq!(w.objects().len(), 2);
-        assert!(requests::still_readable(&w.platform, ready.get()).await.unwrap());
+        assert_eq!(requests::may_read(&w.platform, ready.get()).await.unwrap(), requests::Standing::Free);
         assert_eq!(cancel(ready).await, Cancelled::Done);
-        assert!(!requests::still_readable(&w.platform, ready.get()).await.unwrap());
+        assert_eq!(requests::may_read(&w.platform, ready.get()).await.unwrap(), requests::Standing::Gone);
         assert!(w.archive(ready).await.is_none(), "the key is gone with the call");
         w.drain().await;
         assert_eq!(w.objects().len(), 1, "and the object by its job");

@@ -22,7 +22,7 @@ db_test! {
         let (url, _folder, _database) = empty(engine).await;
         let db = Db::open(&url, 4).await.unwrap();
         assert_eq!(db.engine(), if engine == Engine::Sqlite { "sqlite" } else { "postgres" });
-        assert_eq!(db.schema().await.unwrap(), SchemaState::Behind(4));
+        assert_eq!(db.schema().await.unwrap(), SchemaState::Behind(5));
         db.migrate().await.unwrap();
         assert_eq!(db.schema().await.unwrap(), SchemaState::Current);
         db.migrate().await.unwrap();

@@ -541,6 +541,7 @@ async fn build(folder: &Path, store: &str, clock: Clock, seed: u64, settings: Se
         mail: platform::notices::Mail::Memory(platform::notices::Outbox::default()),
         scratch,
         progress: platform::export::Running::default(),
+        freezes: platform::freezes::Look::default(),
         access: platform::access_log::AccessLog::default(),
         inspector: platform::uploads::Inspector::in_process(),
         forms,

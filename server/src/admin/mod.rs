@@ -2,8 +2,10 @@
 //! audited. With `--json` each command prints one JSON value.
 
 mod audit;
+mod freeze;
 mod notices;
 mod staff;
+mod tokens;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -66,6 +68,12 @@ enum Noun {
     /// Notices: mails to developers and staff
     #[command(subcommand)]
     Notices(notices::NoticesVerb),
+    /// Freeze: the brake. Stop an app, a category, a source or everything at once; a second person confirms or lifts it
+    #[command(subcommand)]
+    Freeze(freeze::FreezeVerb),
+    /// Tokens: by which your own programs call the operator's part of /v1
+    #[command(subcommand)]
+    Tokens(tokens::TokensVerb),
     /// Audit: who did what, and whether the record is whole
     #[command(subcommand)]
     Audit(audit::AuditVerb),
@@ -177,6 +185,9 @@ enum PersonVerb {
         /// How they call themselves
         #[arg(long)]
         name: Option<String>,
+        /// Where they are written to when an app they let in is stopped for good
+        #[arg(long)]
+        email: Option<String>,
         /// A file that holds the password; - reads standard input. Without it one is made and printed
         #[arg(long)]
         password_file: Option<PathBuf>,
@@ -301,8 +312,9 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
     }
     let config = Config::read(&args.config)?;
     let db = state::open_store(&config).await?;
+    // The brake does not wait for a migration that runs: its table has been there since the version that brought it.
     anyhow::ensure!(
-        db.schema().await? == platform::db::SchemaState::Current,
+        matches!(args.noun, Noun::Freeze(_)) || db.schema().await? == platform::db::SchemaState::Current,
         "the store's schema is not this version's: run `portward migrate` first"
     );
     let platform = state::open_platform(&config, db).await?;
@@ -320,6 +332,8 @@ pub(crate) async fn admin(args: AdminArgs) -> anyhow::Result<()> {
             well = whole;
             told
         }),
+        Noun::Freeze(verb) => freeze::freeze(&platform, verb).await,
+        Noun::Tokens(verb) => tokens::tokens(&platform, verb).await,
         Noun::Keys(KeysVerb::Rotate) => {
             let mut sealed = platform.rotate_keys(Actor::Operator).await?;
             if let Some((_, sandbox)) = sandbox::open(&config).await? {
@@ -480,7 +494,7 @@ async fn quota(platform: &Platform, verb: QuotaVerb) -> anyhow::Result<Value> {
 
 async fn person(platform: &Platform, verb: PersonVerb) -> anyhow::Result<Value> {
     match verb {
-        PersonVerb::Add { username, subject, region, name, password_file } => {
+        PersonVerb::Add { username, subject, region, name, email, password_file } => {
             let given = password_file.map(|file| read_secret(&file)).transpose()?;
             let password = given.clone().unwrap_or_else(|| platform.random.secret(20));
             let new = NewPerson {
@@ -489,6 +503,7 @@ async fn person(platform: &Platform, verb: PersonVerb) -> anyhow::Result<Value> 
                 subject,
                 region,
                 display_name: name.unwrap_or_default(),
+                email,
                 ..NewPerson::default()
             };
             let person_id = people::add(platform, Actor::Operator, new).await?;

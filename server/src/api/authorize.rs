@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use platform::apps::{self, App, RedirectUri};
 use platform::people::Person;
-use platform::{Fault, grants};
+use platform::{Fault, freezes, grants};
 use wire::{OAuthErrorCode, ScopeSet};
 
 use super::params::BadParams;
@@ -55,6 +55,8 @@ pub(crate) struct ParameterFault {
 #[derive(Debug)]
 pub(crate) enum Refused {
     Faulty(Faulty),
+    /// The operator has stopped everything for the moment.
+    Stopped,
     Fault(Fault),
 }
 
@@ -86,6 +88,7 @@ pub(crate) async fn authorize(With(state): With<State>, id: CallId, request: Req
     let asked = match Asked::read(&state, &query).await {
         Ok(asked) => asked,
         Err(Refused::Fault(fault)) => return page.fault(&fault),
+        Err(Refused::Stopped) => return page.stopped(),
         Err(Refused::Faulty(faulty)) => return tell(&page, &query, &faulty),
     };
     let here = format!("/v2/auth/authorize/?{query}");
@@ -165,6 +168,10 @@ impl Asked {
             return Err(faults.faulty(None));
         }
         let platform = &state.platform;
+        let living = freezes::living(platform).await?;
+        if living.everything() {
+            return Err(Refused::Stopped);
+        }
         let client_key = faults.take(params.get_either("client_key", "client_id"));
         let redirect_uri = faults.take(params.get("redirect_uri"));
         let scope = faults.take(params.get("scope"));
@@ -198,6 +205,11 @@ impl Asked {
                             problem,
                             "See what is missing on your app's page.",
                         );
+                    }
+                    Some(app) if living.app(app.app_id) => {
+                        let problem = "The operator has frozen the app for the moment.";
+                        let cure = "See your app's page: it says why, and who looks at it.";
+                        faults.add(OAuthErrorCode::UnauthorizedClient, "client_key", problem, cure);
                     }
                     Some(_) => {}
                 }

@@ -1,10 +1,13 @@
 //! Add, check and cancel (contract 4). The order of checks is that of `client-rules.md` 30.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State as With};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use platform::access_log;
+use platform::freezes::{self, Living};
 use platform::grants::{self, Bearer};
 use platform::quotas::{Admission, RequestType};
 use platform::requests::{self, AddRefusal, Asked, Cancelled};
@@ -28,6 +31,7 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     query: Option<String>,
     pub(super) body: Bytes,
+    pub(super) living: Arc<Living>,
 }
 
 /// What of an answer is decided before the call's own work: the quota's headers; and what the access log gets to know.
@@ -76,6 +80,7 @@ pub(super) async fn admit(state: &State, request: Request, request_type: Request
     let (parts, body) = request.into_parts();
     let body =
         http::read_body(&parts.headers, body, BODY_LIMIT).await.map_err(|bad| Refusal::status(bad.status(), bad.message()))?;
+    let living = going(state).await?;
     let bearer = bearer(state, &parts.headers, Some(request_type)).await?;
     told.heard.bearer(&bearer);
     let own = bearer.per_minute.and_then(|limit| u32::try_from(limit).ok());
@@ -87,7 +92,22 @@ pub(super) async fn admit(state: &State, request: Request, request_type: Request
         let refusal = Refusal::new(ErrorCode::RateLimitExceeded, "The API rate limit was exceeded. Please try again later.");
         return Err(refusal.with("retry-after", HeaderValue::from(admission.reset)));
     }
-    Ok(Call { bearer, headers: parts.headers, query: parts.uri.query().map(ToOwned::to_owned), body })
+    Ok(Call { bearer, headers: parts.headers, query: parts.uri.query().map(ToOwned::to_owned), body, living })
+}
+
+/// What is frozen, unless everything is: then nobody is asked who they are, and no quota is taken.
+pub(super) async fn going(state: &State) -> Result<Arc<Living>, Refusal> {
+    let living = freezes::living(&state.platform).await?;
+    if living.everything() {
+        return Err(stopped(state, "The operator has stopped all access for the moment. Try again later."));
+    }
+    Ok(living)
+}
+
+/// It is stopped, and may come back: the caller is told when to look (`client-rules.md` 34).
+pub(super) fn stopped(state: &State, message: impl Into<String>) -> Refusal {
+    let seconds = state.platform.settings.freezes.seconds();
+    Refusal::new(ErrorCode::ServiceUnavailable, message).with("retry-after", HeaderValue::from(seconds))
 }
 
 /// Whose token it is. The word `Bearer` may be missing, as in the contract's own sample (4).
@@ -139,8 +159,22 @@ impl Call {
     }
 
     pub(super) fn standing(&self) -> Result<(), Refusal> {
-        if self.bearer.app_status == platform::apps::AppStatus::Live { Ok(()) } else { Err(standing()) }
+        may_ask(&self.bearer, &self.living)
     }
+
+    /// Whether the archive of a request may go out, as far as its data is concerned.
+    pub(super) fn unfrozen(&self, state: &State, found: &requests::Request) -> Result<(), Refusal> {
+        match self.living.data(&state.platform.catalogue, &found.categories()?) {
+            None => Ok(()),
+            Some(name) => Err(stopped(state, AddRefusal::Frozen(name.to_owned()).to_string())),
+        }
+    }
+}
+
+/// Whether the app of a token may ask now.
+pub(super) fn may_ask(bearer: &Bearer, living: &Living) -> Result<(), Refusal> {
+    let may = bearer.app_status == platform::apps::AppStatus::Live && !living.app(bearer.app_id);
+    if may { Ok(()) } else { Err(standing()) }
 }
 
 /// The app may not ask now (`client-rules.md` 34).
@@ -189,6 +223,7 @@ async fn add_request(state: &State, request: Request, told: &mut Told) -> Result
             Refusal::new(ErrorCode::ScopeNotAuthorized, refusal.to_string())
         }
         AddRefusal::Standing => standing(),
+        AddRefusal::Frozen(_) => stopped(state, refusal.to_string()),
         AddRefusal::OpenLimit(_) | AddRefusal::KeyReused => Refusal::params(refusal.to_string()),
     })
 }

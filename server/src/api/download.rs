@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use platform::access_log;
 use platform::quotas::RequestType;
-use platform::requests;
+use platform::requests::{self, Standing};
 use platform::{Fault, Millis};
 use wire::RequestStatus;
 
@@ -63,6 +63,7 @@ pub(super) async fn send(
     told: &mut Told,
     method: &Method,
 ) -> Result<Response, Refusal> {
+    call.unfrozen(state, found)?;
     let platform = &state.platform;
     let mut tx = platform.db.read().await.map_err(Fault::from)?;
     let archive = requests::archive_of(&mut tx, found.request_id).await?.ok_or_else(incorrect_id)?;
@@ -193,8 +194,8 @@ pub(super) fn parse_range(headers: &HeaderMap, size: u64) -> Asked {
     }
 }
 
-/// Ends the stream with a fault when the archive is no longer to be read: withdrawn, cancelled, expired. What was sent until then is a
-/// torn file, which no reader takes for whole.
+/// Ends the stream with a fault when the archive is no longer to be read: withdrawn, cancelled, expired, its app suspended or revoked, or a freeze
+/// made. What was sent until then is a torn file, which no reader takes for whole.
 pub(super) fn watched(
     state: State,
     request_id: i64,
@@ -210,13 +211,16 @@ pub(super) fn watched(
             let (span, mut sending) = open?;
             let mut looked = looked;
             let now = state.platform.now();
-            if now.since(looked) >= LOOK_EVERY {
+            // A clock that jumped back must not put off the next look.
+            if now < looked || now.since(looked) >= LOOK_EVERY {
                 looked = now;
-                match requests::still_readable(&state.platform, request_id).await {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        span.in_scope(|| tracing::info!(request_id, "download ended: the archive is gone"));
-                        let gone = std::io::Error::other("the archive is gone");
+                match requests::may_read(&state.platform, request_id).await {
+                    Ok(Standing::Free) => {}
+                    Ok(standing) => {
+                        span.in_scope(|| {
+                            tracing::info!(request_id, ?standing, "download ended: the archive may not be read now")
+                        });
+                        let gone = std::io::Error::other("the archive may not be read now");
                         return Some((Err(gone.into()), (bytes, state, looked, None)));
                     }
                     Err(fault) => return Some((Err(fault), (bytes, state, looked, None))),

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 use platform::Fault;
 use platform::access_log::Call;
 use platform::media::{self, Linked};
+use platform::requests::Standing;
 
 use super::download::{Asked, parse_range, watched};
 use super::record::{Heard, Sending};
@@ -25,7 +26,14 @@ pub(crate) async fn serve(
 ) -> Response {
     match answer(&state, request_id, &token, &method, &headers).await {
         Ok(response) => response,
-        Err(status) => (status, [(header::CACHE_CONTROL, "no-store")], Body::empty()).into_response(),
+        Err(status) => {
+            let mut response = (status, [(header::CACHE_CONTROL, "no-store")], Body::empty()).into_response();
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                let seconds = HeaderValue::from(state.platform.settings.freezes.seconds());
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            response
+        }
     }
 }
 
@@ -40,7 +48,11 @@ async fn answer(
         tracing::error!(request_id, %fault, "a link to media cannot be served");
         StatusCode::INTERNAL_SERVER_ERROR
     };
-    let linked = media::open(&state.platform, request_id, token).await.map_err(fault)?.ok_or(StatusCode::NOT_FOUND)?;
+    let opened = media::open(&state.platform, request_id, token).await.map_err(fault)?;
+    let (linked, standing) = opened.ok_or(StatusCode::NOT_FOUND)?;
+    if standing != Standing::Free {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let store = state.platform.sources.store(&linked.store).ok_or(StatusCode::NOT_FOUND)?;
     let refused = |error: StoreError| refusal(&linked, &error);
     let size = store.size(&linked.key).await.map_err(refused)?;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use platform::apps::{self, App};
-use platform::{Fault, access_log, grants};
+use platform::{Fault, access_log, freezes, grants};
 use wire::{OAuthError, OAuthErrorCode};
 
 use super::data::OK;
@@ -133,10 +133,16 @@ async fn grant(state: &State, request: Request, heard: &mut Heard) -> Result<Res
         let known = "grant_type must be authorization_code, refresh_token or client_credentials.";
         return Err(Refusal::new(OAuthErrorCode::UnsupportedGrantType, known));
     }
+    let living = freezes::living(&state.platform).await?;
+    if living.everything() {
+        let description = "The operator has stopped all access for the moment. Try again later.";
+        let refusal = Refusal::new(OAuthErrorCode::TemporarilyUnavailable, description);
+        return Err(Refusal { retry_after: Some(state.platform.settings.freezes.seconds().into()), ..refusal });
+    }
     let app = client(state, &params, &headers).await?;
     heard.app(app.app_id);
     // Giving a token back works in any standing; getting one does not (`client-rules.md` 34).
-    if !app.may_ask() {
+    if !app.may_ask() || living.app(app.app_id) {
         let description = "This app may not ask for tokens now. Its status is shown on its page.";
         return Err(Refusal::new(OAuthErrorCode::UnauthorizedClient, description));
     }

@@ -7,7 +7,7 @@ use platform::{Fault, access_log, grants, people};
 use serde_json::{Map, Value};
 use wire::{Answer, ErrorCode, User, UserField};
 
-use super::data::{OK, bearer, standing};
+use super::data::{OK, bearer, going, may_ask};
 use super::envelope::{Refusal, json};
 use super::record::Heard;
 use super::{Params, is};
@@ -33,6 +33,7 @@ async fn user(state: &State, request: Request, heard: &mut Heard) -> Result<Map<
     if !is(&request, &Method::GET) && !is(&request, &Method::HEAD) {
         return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED, "Use GET.").with("allow", HeaderValue::from_static("GET")));
     }
+    let living = going(state).await?;
     let bearer = bearer(state, request.headers(), None).await?;
     heard.bearer(&bearer);
     let params = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
@@ -40,9 +41,7 @@ async fn user(state: &State, request: Request, heard: &mut Heard) -> Result<Map<
     let fields = params.get("fields").map_err(|bad| Refusal::params(format!("In the query, {bad}.")))?;
     let fields = fields.ok_or_else(|| Refusal::params("`fields` is missing: name at least one, such as open_id."))?;
     let asked: Vec<UserField> = fields.split(',').filter_map(|name| UserField::named(name.trim())).collect();
-    if bearer.app_status != platform::apps::AppStatus::Live {
-        return Err(standing());
-    }
+    may_ask(&bearer, &living)?;
     let mut tx = state.platform.db.read().await.map_err(Fault::from)?;
     let scopes = grants::unspent(&mut tx, bearer.grant_id).await?;
     let person = people::by_id(&mut tx, bearer.person_id).await?.ok_or_else(Refusal::token)?;

@@ -66,6 +66,7 @@ pub(crate) async fn demo_people(gateway: &Platform, base_url: &str, plan: &Plan)
             region: person.region.to_owned(),
             display_name: person.display_name.clone(),
             avatar_url: format!("{base_url}{}", person.avatar),
+            email: None,
             info,
         };
         match people::add(gateway, Actor::System, new).await {

@@ -3,6 +3,7 @@
 use axum::extract::{Request, State as With};
 use axum::http::StatusCode;
 use axum::response::Response;
+use platform::freezes::{self, Living};
 use platform::people::Person;
 use platform::requests::{self, RequestState};
 use platform::{Fault, apps, grants};
@@ -48,6 +49,7 @@ async fn name_of(state: &State, app_id: i64) -> Result<Option<String>, Fault> {
 async fn connections(state: &State, person: &Person) -> Result<Vec<Connection>, Fault> {
     let platform = &state.platform;
     let now = platform.now();
+    let living = freezes::living(platform).await?;
     let mut tx = platform.db.read().await?;
     let mut connections: Vec<(i64, Connection)> = Vec::new();
     for grant in grants::live_of_person(&mut tx, person.person_id).await? {
@@ -72,9 +74,11 @@ async fn connections(state: &State, person: &Person) -> Result<Vec<Connection>, 
             request.status.is_open() || request.status == RequestState::Ready && request.expires_at.is_some_and(|end| end > now)
         });
         let open = open.map(|request| {
+            let categories = request.categories()?;
             Ok(OpenRequest {
                 asked: Moment::minute(moment(request.applied_at)),
-                what: titles(state, &request.categories()?),
+                what: titles(state, &categories),
+                held: !app.may_ask() || living.touches(&platform.catalogue, app.app_id, &categories),
                 ready_until: request.expires_at.map(|end| Moment::minute(moment(end))),
             })
         });
@@ -86,10 +90,26 @@ async fn connections(state: &State, person: &Person) -> Result<Vec<Connection>, 
             last_requested: latest.first().map(|request| Moment::minute(moment(request.applied_at))),
             last_downloaded: last_downloaded.map(|at| Moment::minute(moment(at))),
             requests: open.collect::<Result<_, Fault>>()?,
+            stopped: stopped(&app, &living),
         };
         connections.push((app.app_id, connection));
     }
     Ok(connections.into_iter().map(|(_, connection)| connection).collect())
+}
+
+/// What keeps an app from getting anything now, in the person's words.
+fn stopped(app: &apps::App, living: &Living) -> Option<&'static str> {
+    if app.status == apps::AppStatus::Suspended || living.app(app.app_id) {
+        Some(
+            "We have stopped this app for the moment. Until that ends it gets nothing. What you allowed stays, unless you withdraw it.",
+        )
+    } else if living.everything() {
+        Some(
+            "All access to data is stopped for the moment. Until that ends no app gets anything. What you allowed stays, unless you withdraw it.",
+        )
+    } else {
+        None
+    }
 }
 
 fn granted(state: &State, scope: &Scope, used: bool) -> GrantedScope {

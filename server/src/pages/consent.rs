@@ -136,6 +136,7 @@ pub(super) async fn decide(With(state): With<State>, id: CallId, request: Reques
     let asked = match Asked::read(&state, ticket).await {
         Ok(asked) => asked,
         Err(Refused::Fault(fault)) => return page.fault(&fault),
+        Err(Refused::Stopped) => return page.stopped(),
         // The app or its registration changed while the page was open.
         Err(Refused::Faulty(faulty)) => return page.oauth_error(&faulty),
     };

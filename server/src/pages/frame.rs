@@ -116,7 +116,8 @@ impl Frame {
     }
 
     /// Which entry of the main navigation the page belongs to, by its path after `/developers/` or `/console/`: `apps`,
-    /// `organisations`, `support`, `catalogue`, `account`; or `home`, `applications`, `apps`, `tickets`, `staff`.
+    /// `organisations`, `support`, `catalogue`, `account`; or `home`, `applications`, `apps`, `tickets`, `freezes`,
+    /// `staff`.
     pub(crate) fn at(self, area: &'static str) -> Self {
         Self { area, ..self }
     }
@@ -166,6 +167,7 @@ impl Frame {
             if self.helps {
                 items.push(item("tickets", "/console/tickets", "Tickets"));
             }
+            items.push(item("freezes", "/console/freezes", "Freezes"));
             if self.administers {
                 items.push(item("staff", "/console/staff", "Staff"));
             }

@@ -155,6 +155,16 @@ impl<'a> Page<'a> {
         self.show(status, &view::ProblemPage { shell: self.shell(), problem, log_id: self.log_id() })
     }
 
+    /// Everything is frozen: the page says so, and the browser when to come again.
+    pub(crate) fn stopped(&self) -> Response {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = view::Problem::Frozen;
+        let mut response = self.show(status, &view::ProblemPage { shell: self.shell(), problem, log_id: self.log_id() });
+        let seconds = HeaderValue::from(self.state.platform.settings.freezes.seconds());
+        response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds);
+        response
+    }
+
     pub(crate) fn fault(&self, fault: &Fault) -> Response {
         tracing::error!(%fault, "page failed");
         self.problem(StatusCode::INTERNAL_SERVER_ERROR)

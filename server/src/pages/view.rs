@@ -320,6 +320,8 @@ pub(crate) struct Connection {
     pub last_downloaded: Option<Moment>,
     /// Requests that are being prepared or wait for download.
     pub requests: Vec<OpenRequest>,
+    /// Why the app cannot ask now, if it cannot.
+    pub stopped: Option<&'static str>,
 }
 
 /// One consent given to an app.
@@ -355,6 +357,8 @@ pub(crate) struct OpenRequest {
     pub what: String,
     /// Until when it can be downloaded; absent while it is being prepared.
     pub ready_until: Option<Moment>,
+    /// Whether what it asks for is stopped for the moment.
+    pub held: bool,
 }
 
 /// Any other refusal, and any failure.
@@ -390,6 +394,8 @@ pub(crate) enum Problem {
     Internal,
     /// 503
     Unavailable,
+    /// 503, because the operator has stopped everything.
+    Frozen,
 }
 
 impl Problem {
@@ -404,7 +410,7 @@ impl Problem {
             Problem::MediaType => 415,
             Problem::TooMany => 429,
             Problem::Internal => 500,
-            Problem::Unavailable => 503,
+            Problem::Unavailable | Problem::Frozen => 503,
         }
     }
 
@@ -434,6 +440,7 @@ impl Problem {
             Problem::TooMany => "Too many tries, too fast",
             Problem::Internal => "Something went wrong on our side",
             Problem::Unavailable => "We are not ready at the moment",
+            Problem::Frozen => "This is stopped for the moment",
         }
     }
 
@@ -451,6 +458,9 @@ impl Problem {
             Problem::TooMany => "Wait a minute, then try again.",
             Problem::Internal => "It has been written down. Try again in a moment; nothing you sent is half-done.",
             Problem::Unavailable => "Try again in a few minutes.",
+            Problem::Frozen => {
+                "All access to people's data has been stopped for now. Nothing was shared, and nothing was lost. Try again later."
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::kill::FAST;
 use crate::support::{Archive, Engine, Plan, Portward, both, clips, eventually, sha256, within};
 
 /// What does not compress well, so many bytes of it as hexadecimal a row.
-fn large(rows: usize, bytes: usize) -> String {
+pub(crate) fn large(rows: usize, bytes: usize) -> String {
     clips()
         + &format!(
             "; insert into watched (user_id, link, title)
@@ -118,37 +118,48 @@ async fn archives_end_in_time_and_by_cancelling() {
 }
 
 /// A client that takes its time: its buffers are small, so that the server notices.
-struct Slow {
+pub(crate) struct Slow {
     stream: TcpStream,
     length: usize,
     read: usize,
 }
 
 impl Slow {
-    async fn start(portward: &Portward, token: &str, request_id: i64) -> Self {
+    pub(crate) async fn start(portward: &Portward, token: &str, request_id: i64) -> Self {
+        let body = json!({ "request_id": request_id }).to_string();
+        let call = format!(
+            "POST /v2/user/data/download/ HTTP/1.1\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}",
+            body.len()
+        );
+        Self::call(portward, &call, &body).await
+    }
+
+    /// The same by the own API, from the second byte on.
+    pub(crate) async fn start_own(portward: &Portward, token: &str, request_id: i64) -> Self {
+        let call = format!("GET /v1/requests/{request_id}/archive HTTP/1.1\r\nauthorization: Bearer {token}\r\nrange: bytes=1-");
+        Self::call(portward, &call, "").await
+    }
+
+    async fn call(portward: &Portward, call: &str, body: &str) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(16 * 1024).expect("a small buffer");
         let authority = portward.base.strip_prefix("http://").expect("plain http").to_owned();
         let mut stream = socket.connect(authority.parse().expect("an address")).await.expect("a connection");
-        let body = json!({ "request_id": request_id }).to_string();
-        let head = format!(
-            "POST /v2/user/data/download/ HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {token}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let head = format!("{call}\r\nhost: {authority}\r\n\r\n{body}");
         stream.write_all(head.as_bytes()).await.expect("the call sent");
         let mut text = String::new();
         while !text.ends_with("\r\n\r\n") {
             text.push(char::from(stream.read_u8().await.expect("the head of the answer")));
         }
-        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert!(text.starts_with("HTTP/1.1 20"), "{text}");
         let length =
             text.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length").parse().expect("a number");
         Self { stream, length, read: 0 }
     }
 
     /// Reads a little, at two megabytes a second or less; `false` once the stream has ended, one way or the other.
-    async fn sip(&mut self) -> bool {
+    pub(crate) async fn sip(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         let until = self.read + 100_000;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -161,7 +172,7 @@ impl Slow {
         true
     }
 
-    async fn torn_within(&mut self, seconds: u64) {
+    pub(crate) async fn torn_within(&mut self, seconds: u64) {
         within(seconds, "the end of a download that was withdrawn", async { while self.sip().await {} }).await;
         assert!(self.read < self.length, "all of it came: {} of {}", self.read, self.length);
     }
@@ -179,7 +190,7 @@ async fn withdraw(portward: &Portward, browser: &Browser) -> u16 {
 }
 
 /// What `authorization.removed` said.
-async fn removed(portward: &Portward, open_id: &str) -> Vec<Value> {
+pub(crate) async fn removed(portward: &Portward, open_id: &str) -> Vec<Value> {
     let found = eventually(15, async || {
         let calls = portward.hook.received();
         let of = |call: &&testkit::receiver::Received| {

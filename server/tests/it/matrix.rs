@@ -221,6 +221,10 @@ impl Cast {
         let reviewer = &cast.visitors["reviewer"];
         let revision = number(&reviewer.open("/console/apps").await, "/console/apps/", "");
         let staff = number(&cast.visitors["administrator"].open("/console/staff").await, "/console/staff/", "");
+        let form = reviewer.open("/console/freezes/new").await.form("/console/freezes");
+        let form = form.set("what", "category").set("category", "direct_message").set("reason", "Tried in the matrix.");
+        let made = reviewer.send(form).await;
+        let freeze = made.url.path().strip_prefix("/console/freezes/").expect("a freeze").to_owned();
         let organisation = number(&owner.open("/developers/organisations").await, "/developers/organisations/", "");
         let upload = number(&answers, "/developers/uploads/", "");
         let page = owner.open(&format!("/developers/apps/{app}/urls")).await;
@@ -234,6 +238,7 @@ impl Cast {
             ("case", &application),
             ("revision", &revision),
             ("staff", &staff),
+            ("freeze", &freeze),
             ("ticket", &ticket),
             ("upload", &upload),
         ] {

@@ -1,6 +1,7 @@
 //! The bodies of the own API.
 
 use archive::write::Format;
+use platform::freezes::Living;
 use platform::requests::{Request, RequestState, Told};
 use platform::vault::ArchiveRow;
 use platform::{Fault, Millis, export};
@@ -94,7 +95,13 @@ fn time(members: &Map<String, Value>, name: &str) -> Result<Option<Millis>, Stri
 }
 
 /// A request as the own API tells it. Every member is always there; what does not apply is null.
-pub(super) fn resource(state: &State, request: &Request, archive: Option<&ArchiveRow>, now: Millis) -> Result<Value, Fault> {
+pub(super) fn resource(
+    state: &State,
+    request: &Request,
+    archive: Option<&ArchiveRow>,
+    living: &Living,
+    now: Millis,
+) -> Result<Value, Fault> {
     let stands = request.state(now);
     let time = |at: Option<Millis>| at.map(|at| at.to_string());
     let progress = match stands {
@@ -114,6 +121,17 @@ pub(super) fn resource(state: &State, request: &Request, archive: Option<&Archiv
         })
     });
     let failure = (stands == RequestState::Failed).then(|| failure(request.failure.as_deref().unwrap_or_default()));
+    // Told of what can still come to something.
+    let is_held = matches!(stands, RequestState::Queued | RequestState::Running | RequestState::Ready)
+        && living.touches(&state.platform.catalogue, request.app_id, &request.categories()?);
+    let held = is_held.then(|| {
+        let next = if stands == RequestState::Ready {
+            "Fetch the archive once this is null again. Should its time run out before, what the request spent is given back."
+        } else {
+            "Wait: the request goes on by itself once this is null again."
+        };
+        json!({ "code": "frozen", "title": "The operator has stopped this data for the moment", "next": next })
+    });
     Ok(json!({
         "id": request.request_id.to_string(),
         "state": stands.as_str(),
@@ -130,6 +148,7 @@ pub(super) fn resource(state: &State, request: &Request, archive: Option<&Archiv
         "progress": progress.map(|told: Told| json!(told)),
         "archive": archive,
         "failure": failure,
+        "held": held,
     }))
 }
 
@@ -145,6 +164,11 @@ fn failure(reason: &str) -> Value {
         "source_down" | "timeout" | "attempts_exhausted" | "disk_full" | "io" => (
             "temporarily_unavailable",
             "The data could not be read in time",
+            "Make the same request again later. What the request spent was given back.",
+        ),
+        "held_too_long" => (
+            "held_too_long",
+            "What it asks for was stopped for too long",
             "Make the same request again later. What the request spent was given back.",
         ),
         _ => (

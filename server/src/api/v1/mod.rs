@@ -3,6 +3,7 @@
 
 mod body;
 mod docs;
+mod people;
 mod problem;
 
 use axum::extract::rejection::PathRejection;
@@ -14,7 +15,7 @@ use axum::routing::{MethodRouter, any, get};
 use platform::access_log;
 use platform::quotas::RequestType;
 use platform::requests::{self, AddRefusal, Asked, Cancelled, RequestState};
-use platform::{Fault, Millis};
+use platform::{Fault, Millis, freezes};
 use serde_json::{Value, json};
 use wire::RequestId;
 
@@ -37,11 +38,12 @@ const WHILE_QUEUED: u32 = 5;
 /// When to look again at one that runs, in seconds.
 const WHILE_RUNNING: u32 = 2;
 
-pub(super) fn paths() -> [(&'static str, MethodRouter<State>); 4] {
+pub(super) fn paths() -> [(&'static str, MethodRouter<State>); 5] {
     [
         ("/v1/requests", any(collection)),
         ("/v1/requests/{id}", any(one)),
         ("/v1/requests/{id}/archive", any(archive)),
+        ("/v1/people/{id}/events", any(people::events)),
         ("/openapi.json", get(docs::openapi)),
     ]
 }
@@ -142,7 +144,8 @@ async fn create(state: &State, request: Request, told: &mut Told) -> Result<Resp
         Problem::new(&INVALID, format!("There is no category `{}`. The categories are {known}.", clip(&unknown)))
     })?;
     let asked = asked.between(wish.since, wish.until).documented(wish.documents);
-    let request_id = requests::add(&state.platform, &call.bearer, &asked, key.as_deref()).await.map_err(refused)?;
+    let request_id =
+        requests::add(&state.platform, &call.bearer, &asked, key.as_deref()).await.map_err(|refusal| refused(state, refusal))?;
     told.heard.request(request_id);
     let found = requests::of_bearer(&state.platform, &call.bearer, request_id).await?.ok_or_else(Problem::unknown)?;
     let mut response = resource(state, &found, StatusCode::CREATED).await?;
@@ -152,12 +155,13 @@ async fn create(state: &State, request: Request, told: &mut Told) -> Result<Resp
     Ok(response)
 }
 
-fn refused(refusal: AddRefusal) -> Problem {
+fn refused(state: &State, refusal: AddRefusal) -> Problem {
     let kind = match refusal {
         AddRefusal::Fault(fault) => return fault.into(),
         AddRefusal::Ended => return super::envelope::Refusal::token().into(),
         AddRefusal::Spent | AddRefusal::Missing | AddRefusal::Region => &SCOPE,
         AddRefusal::Standing => &DENIED,
+        AddRefusal::Frozen(_) => return data::stopped(state, refusal.to_string()).into(),
         AddRefusal::OpenLimit(_) => &TOO_MANY_OPEN,
         AddRefusal::KeyReused => &KEY_REUSED,
     };
@@ -204,7 +208,7 @@ async fn list(state: &State, request: Request, told: &mut Told) -> Result<Respon
     for entry in &entries {
         let archive =
             if entry.state(now) == RequestState::Ready { requests::archive_of(&mut tx, entry.request_id).await? } else { None };
-        told.push(body::resource(state, entry, archive.as_ref(), now)?);
+        told.push(body::resource(state, entry, archive.as_ref(), &call.living, now)?);
     }
     drop(tx);
     let next = entries.last().filter(|_| another).map(|last| format!("{}-{}", last.applied_at.0, last.request_id));
@@ -261,7 +265,9 @@ async fn resource(state: &State, found: &requests::Request, status: StatusCode) 
     let mut tx = platform.db.read().await.map_err(Fault::from)?;
     let archive = requests::archive_of(&mut tx, found.request_id).await?;
     drop(tx);
-    let told = body::resource(state, found, archive.as_ref().filter(|_| found.state(now) == RequestState::Ready), now)?;
+    let living = freezes::living(platform).await?;
+    let archive = archive.as_ref().filter(|_| found.state(now) == RequestState::Ready);
+    let told = body::resource(state, found, archive, &living, now)?;
     let mut response = answer(status, &told);
     if let Some(seconds) = wait(found.state(now)) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

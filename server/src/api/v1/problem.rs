@@ -31,6 +31,7 @@ macro_rules! kinds {
 kinds! {
     INVALID 400 "invalid_params" "The call cannot be taken as it is" "Correct what the detail names, and send it again."
     TOKEN 401 "access_token_invalid" "There is no valid access token" "Refresh the token; if that fails, ask the person again."
+    SERVICE_TOKEN 401 "service_token_invalid" "There is no valid service token" "Send a token that `portward admin tokens add` made, and that lives."
     DENIED 403 "permission_denied" "The app may not use the API now" "Look at the app's page: it says what is missing, and whose move it is."
     SCOPE 403 "scope_not_authorized" "The person did not allow this" "Ask the person for the scope, or ask for other categories."
     UNKNOWN 404 "not_found" "There is nothing here" "Check the address and the number; requests of other people and other apps are not found."
@@ -115,7 +116,7 @@ impl Problem {
         let text = serde_json::to_vec(&body).unwrap_or_default();
         let mut response =
             (status, [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")], text).into_response();
-        if self.kind == &TOKEN {
+        if self.kind == &TOKEN || self.kind == &SERVICE_TOKEN {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.headers_mut().extend(self.headers);

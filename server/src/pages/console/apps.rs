@@ -8,7 +8,7 @@ use platform::accounts::{self, Role};
 use platform::applications::{self, codes};
 use platform::apps::review::{self, DecideError, Queued, Reason, Verdict, Whose, in_full};
 use platform::apps::{self, App, OwnerKind, Revision, RevisionState};
-use platform::{Fault, Millis, organisations, uploads};
+use platform::{Fault, Millis, freezes, organisations, uploads};
 
 use crate::api::Params;
 use crate::http::CallId;
@@ -186,6 +186,8 @@ fn told_line(state: &State, staff: &Staff, line: &Queued) -> LineView {
 #[template(path = "console/app_review.html")]
 struct ReviewPage {
     shell: Frame,
+    /// Where the app is frozen, or its freeze is seen; none once it was deleted.
+    brake: Option<(String, &'static str)>,
     form: Form,
     problem: Option<Notice>,
     path: String,
@@ -358,6 +360,11 @@ async fn told(
     let found = applications::of_app(&mut tx, app.app_id).await?;
     let approved = apps::approvals(&mut tx, app.app_id).await?;
     let reviewers = applications::review::staff_with(&mut tx, Role::Reviewer).await?;
+    let brake = match freezes::of_app(&mut tx, app.app_id).await? {
+        _ if app.deleted_at.is_some() => None,
+        Some(freeze) => Some((format!("/console/freezes/{}", freeze.freeze_id), "It is frozen: see the freeze")),
+        None => Some((format!("/console/freezes/new?app={}", app.app_id), "Freeze this app")),
+    };
     drop(tx);
     let name = |account: Option<i64>| {
         let found = account.and_then(|id| names.iter().find(|(known, _)| *known == id));
@@ -374,6 +381,7 @@ async fn told(
     }
     Ok(Some(ReviewPage {
         shell: Frame::staff(state, staff).at("apps").done(done),
+        brake,
         problem,
         path: path(revision_id),
         name: revision.details.name.clone(),

@@ -2,6 +2,7 @@
 
 mod applications;
 mod apps;
+mod freezes;
 mod home;
 mod sign_in;
 mod staff;
@@ -18,6 +19,7 @@ pub(crate) fn acts() -> Vec<Act> {
         staff::acts(),
         tickets::acts(),
         apps::acts(),
+        freezes::acts(),
         super::icons::console_acts(),
         super::upload::console_acts(),
     ];

@@ -77,7 +77,7 @@ fn what_outsiders_write_stays_text() {
             until: None,
             scopes: vec![GrantedScope { title: text(HOSTILE), text: text(HOSTILE), term: Term::Once, used: false }],
         }],
-        requests: vec![OpenRequest { asked: moment, what: text(HOSTILE), ready_until: None }],
+        requests: vec![OpenRequest { asked: moment, what: text(HOSTILE), ready_until: None, held: false }],
         ..Connection::default()
     };
     let pages = [

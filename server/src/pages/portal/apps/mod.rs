@@ -20,7 +20,7 @@ use platform::apps::{
     self, App, AppStatus, ChangeError, Details, MakeError, Move, OwnerKind, Progress, RevisionState, SaveError,
 };
 use platform::organisations;
-use platform::{Fault, Millis, Platform};
+use platform::{Fault, Millis, Platform, freezes};
 
 use crate::api::Params;
 use crate::http::CallId;
@@ -300,6 +300,7 @@ async fn make(With(state): With<State>, id: CallId, developer: Developer, reques
 #[template(path = "portal/app.html")]
 struct OverviewPage {
     shell: Frame,
+    frozen: Option<FrozenView>,
     name: String,
     owner: String,
     path: String,
@@ -316,6 +317,52 @@ struct OverviewPage {
     can_revert: bool,
     version: i64,
     owns: bool,
+}
+
+/// What keeps an app from asking for the moment.
+#[derive(Debug)]
+struct FrozenView {
+    title: &'static str,
+    text: &'static str,
+    /// Why, in staff's words; empty where it is not about this app.
+    reason: String,
+    /// By when a second person looks at it, if nobody has.
+    due: Option<Moment>,
+    late: bool,
+}
+
+/// How an app stands to what is frozen.
+async fn frozen(state: &State, app_id: i64) -> Result<Option<FrozenView>, Fault> {
+    let platform = &state.platform;
+    let living = freezes::living(platform).await?;
+    let about_all = |title, text| Some(FrozenView { title, text, reason: String::new(), due: None, late: false });
+    let names: Vec<&str> = platform.catalogue.categories().iter().map(|category| category.name.as_str()).collect();
+    if living.app(app_id) {
+        let mut tx = platform.db.read().await?;
+        if let Some(freeze) = freezes::of_app(&mut tx, app_id).await? {
+            let unseen = freeze.state() == freezes::State::Unconfirmed;
+            return Ok(Some(FrozenView {
+                title: "This app is frozen",
+                text: "We have stopped it for the moment: its calls are refused, open requests wait, and archives cannot be downloaded. Nothing was deleted, and what people allowed stays allowed. When the freeze is lifted, what waited goes on by itself, and you get a mail.",
+                reason: freeze.reason.clone(),
+                due: unseen.then(|| crate::pages::cases::day(platform, freeze.due_at)),
+                late: freeze.is_late(platform.now()),
+            }));
+        }
+    }
+    Ok(if living.everything() {
+        about_all(
+            "All access is stopped for the moment",
+            "Every call of every app is answered with 503 and Retry-After. Open requests wait and go on by themselves. It is not about your app, and there is nothing for you to do.",
+        )
+    } else if living.data(&platform.catalogue, &names).is_some() {
+        about_all(
+            "Some data is stopped for the moment",
+            "Calls that ask for it are answered with 503 and Retry-After; requests that are open wait and go on by themselves, and /v1 says of each whether it is held. It is not about your app, and there is nothing for you to do.",
+        )
+    } else {
+        None
+    })
 }
 
 #[derive(Debug)]
@@ -415,8 +462,13 @@ async fn overview(With(state): With<State>, id: CallId, developer: Developer, of
         Ok(shown) => shown,
         Err(fault) => return page.fault(&fault),
     };
+    let frozen = match frozen(&state, of.app.app_id).await {
+        Ok(frozen) => frozen,
+        Err(fault) => return page.fault(&fault),
+    };
     let path = base(&of.app);
     let told = OverviewPage {
+        frozen,
         shell: Frame::developer(&state, &developer).of_app(&of, "").done(done(&query(&request))),
         name: of.app.name.clone(),
         owner,
