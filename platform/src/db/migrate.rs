@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "portal", include_str!("../../migrations/0002_portal.sql")),
     (3, "own api", include_str!("../../migrations/0003_own_api.sql")),
     (4, "signing keys", include_str!("../../migrations/0004_signing_keys.sql")),
+    (6, "webhooks", include_str!("../../migrations/0006_webhooks.sql")),
 ];
 
 /// How the schema in a store stands to this program's.
