@@ -31,4 +31,5 @@ mod store;
 mod support;
 mod tickets;
 mod uploads;
+mod webhook_log;
 mod webhooks;
