@@ -32,3 +32,4 @@ mod storm;
 mod support;
 mod tickets;
 mod webhook;
+mod webhook_log;
