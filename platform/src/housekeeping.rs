@@ -35,6 +35,7 @@ pub(crate) async fn review(platform: &Platform) -> Result<(), Fault> {
 /// Ends archives whose time is over, and grants that nobody can use.
 pub(crate) async fn expire(platform: &Platform) -> Result<(), Fault> {
     let archives = requests::expire(platform).await?;
+    requests::tell_expiring(platform).await?;
     let grants = grants::end_idle(platform).await? + apps::finish(platform).await?;
     organisations::expire(platform).await?;
     if archives + grants > 0 {

@@ -254,8 +254,14 @@ pub struct Webhooks {
     pub allow: Vec<String>,
     /// Test events that one app may ask for within the window.
     pub tests: u32,
+    /// Presses of *Send again* that one app may make within the window.
+    pub replays: u32,
     /// The window.
     pub test_window: Span,
+    /// How long every call may fail before calls are stopped and the developer is told.
+    pub stop_after: Span,
+    /// How long before its end an archive is told to be expiring.
+    pub expiring: Span,
 }
 
 impl Default for Webhooks {
@@ -265,7 +271,10 @@ impl Default for Webhooks {
             timeout: Span::seconds(15),
             allow: Vec::new(),
             tests: 10,
+            replays: 60,
             test_window: Span::minutes(15),
+            stop_after: Span::hours(5 * 24),
+            expiring: Span::hours(24),
         }
     }
 }

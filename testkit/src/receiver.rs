@@ -29,6 +29,8 @@ pub enum Answer {
     Hang,
     /// 200 with a body of so many bytes.
     Huge(usize),
+    /// This status and this body.
+    Says(u16, String),
 }
 
 /// One request as it came in.
@@ -171,6 +173,11 @@ async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Resp
         }
         Answer::Hang => std::future::pending().await,
         Answer::Huge(size) => Response::new(Full::new(Bytes::from(vec![b'x'; size]))),
+        Answer::Says(status, text) => {
+            let mut response = plain(status);
+            *response.body_mut() = Full::new(text.into());
+            response
+        }
     })
 }
 

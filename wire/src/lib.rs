@@ -22,7 +22,10 @@ pub use oauth::{ClientTokenAnswer, TokenAnswer, challenge_matches};
 pub use request_id::RequestId;
 pub use scope::{BadScope, Scope, ScopeKind, ScopeSet};
 pub use user::{User, UserField};
-pub use webhook::{Event, EventName, RemovedReason, SIGNATURE_HEADER, SignatureError, sign, verify};
+pub use webhook::{
+    Event, EventName, RemovedReason, SIGNATURE_HEADER, STANDARD_ID_HEADER, STANDARD_SIGNATURE_HEADER, STANDARD_TIME_HEADER,
+    SignatureError, sign, standard_secret, standard_sign, verify,
+};
 
 /// The scope that every sign-in grants, whatever was asked for (`client-rules.md` 21).
 pub const BASIC_SCOPE: &str = "user.info.basic";

@@ -1,5 +1,7 @@
 //! Events sent to apps, and their signature (contract 7, `client-rules.md` 23).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -21,6 +23,46 @@ pub enum EventName {
     /// A test.
     #[serde(rename = "tiktok.ping")]
     Ping,
+    /// An archive could not be made. Ours, as are those that follow: an app is sent them if it asks for them.
+    #[serde(rename = "portability.download.failed")]
+    DownloadFailed,
+    /// An archive was not downloaded in its time.
+    #[serde(rename = "portability.download.expired")]
+    DownloadExpired,
+    /// A request was cancelled, by whomever.
+    #[serde(rename = "portability.download.cancelled")]
+    DownloadCancelled,
+    /// An archive will soon be gone.
+    #[serde(rename = "portability.download.expiring")]
+    DownloadExpiring,
+    /// The review of the app, or of an application of it, stands elsewhere than before.
+    #[serde(rename = "review.changed")]
+    ReviewChanged,
+}
+
+impl EventName {
+    /// Those that the compatible wire does not have. Receivers written for it do not know them, so that they go only to apps that ask for them.
+    pub const EXTRA: [Self; 5] =
+        [Self::DownloadFailed, Self::DownloadExpired, Self::DownloadCancelled, Self::DownloadExpiring, Self::ReviewChanged];
+
+    /// As it is on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationRemoved => "authorization.removed",
+            Self::DownloadReady => "portability.download.ready",
+            Self::Ping => "tiktok.ping",
+            Self::DownloadFailed => "portability.download.failed",
+            Self::DownloadExpired => "portability.download.expired",
+            Self::DownloadCancelled => "portability.download.cancelled",
+            Self::DownloadExpiring => "portability.download.expiring",
+            Self::ReviewChanged => "review.changed",
+        }
+    }
+
+    /// The extra event of that name.
+    pub fn extra(name: &str) -> Option<Self> {
+        Self::EXTRA.into_iter().find(|event| event.as_str() == name)
+    }
 }
 
 /// Why access ended.
@@ -72,16 +114,32 @@ pub struct Event {
 }
 
 impl Event {
-    /// `portability.download.ready`.
-    pub fn download_ready(client_key: &str, create_time: i64, open_id: &str, request_id: RequestId) -> Self {
-        let content = serde_json::json!({ "request_id": request_id }).to_string();
-        Self::new(client_key, EventName::DownloadReady, create_time, Some(open_id), content)
-    }
-
     /// `authorization.removed`.
     pub fn authorization_removed(client_key: &str, create_time: i64, open_id: &str, reason: RemovedReason) -> Self {
         let content = serde_json::json!({ "reason": reason.code() }).to_string();
         Self::new(client_key, EventName::AuthorizationRemoved, create_time, Some(open_id), content)
+    }
+
+    /// `portability.download.ready`, or one of the extra events about a request; `more` is what its content says beside the request's number.
+    pub fn about_download(
+        event: EventName,
+        client_key: &str,
+        create_time: i64,
+        open_id: &str,
+        request_id: RequestId,
+        more: &[(&str, serde_json::Value)],
+    ) -> Self {
+        let mut content = serde_json::json!({ "request_id": request_id });
+        for (key, value) in more {
+            content[*key] = value.clone();
+        }
+        Self::new(client_key, event, create_time, Some(open_id), content.to_string())
+    }
+
+    /// `review.changed`: `of` is `app` or `application`, `id` its number, `status` where it stands now.
+    pub fn review_changed(client_key: &str, create_time: i64, of: &str, id: i64, status: &str) -> Self {
+        let content = serde_json::json!({ "of": of, "id": id.to_string(), "status": status }).to_string();
+        Self::new(client_key, EventName::ReviewChanged, create_time, None, content)
     }
 
     /// `tiktok.ping`: about nobody, and saying nothing.
@@ -106,6 +164,24 @@ fn mac(secret: &str, seconds: &[u8], body: &[u8]) -> Hmac<Sha256> {
     mac.update(b".");
     mac.update(body);
     mac
+}
+
+/// The header of [Standard Webhooks](https://www.standardwebhooks.com) with the number of a message: the same at every attempt.
+pub const STANDARD_ID_HEADER: &str = "webhook-id";
+/// Its header with the time of an attempt, seconds since the epoch.
+pub const STANDARD_TIME_HEADER: &str = "webhook-timestamp";
+/// Its header with the signatures, one for each secret in force, with blanks between.
+pub const STANDARD_SIGNATURE_HEADER: &str = "webhook-signature";
+
+/// A client secret as libraries for Standard Webhooks want it: they sign with what its Base64 stands for, which is the client secret.
+pub fn standard_secret(secret: &str) -> String {
+    format!("whsec_{}", STANDARD.encode(secret))
+}
+
+/// The value of [`STANDARD_SIGNATURE_HEADER`] for one secret: `v1,<Base64>` over `<id>.<seconds>.<body>`.
+pub fn standard_sign(secret: &str, id: &str, seconds: i64, body: &[u8]) -> String {
+    let mac = mac(secret, format!("{id}.{seconds}").as_bytes(), body);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 /// Why a signature was not accepted.
@@ -158,9 +234,32 @@ mod tests {
         assert_eq!(sign("key", 1, b"{}"), "t=1,s=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224");
     }
 
+    /// Computed with another implementation: `printf 'msg_1.1.{}' | openssl dgst -sha256 -hmac key -binary | base64`.
+    #[test]
+    fn a_known_standard_signature() {
+        assert_eq!(standard_sign("key", "msg_1", 1, b"{}"), "v1,jKGHVBDuJf5ZbCMVrrutoMHDN1OlFFCE9iogVIO9MLQ=");
+        assert_eq!(standard_secret("key"), "whsec_a2V5");
+    }
+
+    #[test]
+    fn extra_events_are_named_as_they_are_serialised() {
+        for event in EventName::EXTRA {
+            assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
+            assert_eq!(EventName::extra(event.as_str()), Some(event));
+        }
+        assert_eq!(EventName::extra("tiktok.ping"), None);
+    }
+
     #[test]
     fn content_is_json_in_a_string() {
-        let event = Event::download_ready("aw1", 1_615_338_610, "open", RequestId::new(123_123_123_123_123).unwrap());
+        let event = Event::about_download(
+            EventName::DownloadReady,
+            "aw1",
+            1_615_338_610,
+            "open",
+            RequestId::new(123_123_123_123_123).unwrap(),
+            &[],
+        );
         let json = serde_json::to_string(&event).unwrap();
         assert!(json.contains(r#""content":"{\"request_id\":123123123123123}""#), "{json}");
         let removed = Event::authorization_removed("aw1", 1, "open", RemovedReason::Disconnected);

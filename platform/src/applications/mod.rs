@@ -40,7 +40,7 @@ use serde_json::{Map, Value};
 use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::{Tx, words};
-use crate::{Fault, Platform};
+use crate::{Fault, Platform, webhooks};
 
 pub use draft::{begin, save_draft};
 pub(crate) use keeping::keep;
@@ -383,6 +383,9 @@ impl<'a> Event<'a> {
         let action = format!("application.{}", self.kind);
         let moved = self.moved.map(|(from, to)| format!("{from} to {to}")).unwrap_or_default();
         let detail = [moved.as_str(), self.code.unwrap_or_default()].join(" ");
+        if let Some((_, state)) = self.moved {
+            webhooks::review_changed(platform, tx, app_id, ("application", self.application_id), state.as_str()).await?;
+        }
         Entry { app: Some(app_id), about: Some(self.application_id), detail: detail.trim(), ..Entry::new(self.actor, &action) }
             .write(tx, &platform.random, now)
             .await

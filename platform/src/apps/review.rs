@@ -12,7 +12,7 @@ use crate::audit::{Actor, Entry};
 use crate::clock::Millis;
 use crate::db::Tx;
 use crate::notices::{self, Notice};
-use crate::{Fault, Platform, accounts, organisations, properties};
+use crate::{Fault, Platform, accounts, organisations, properties, webhooks};
 
 pub use super::rows::revisions::Queued;
 
@@ -218,6 +218,7 @@ pub async fn decide(
     let action = if to == RevisionState::Approved { "app.approved" } else { "app.not_approved" };
     let entry = Entry { app: Some(app.app_id), about: Some(revision_id), detail: &codes, ..Entry::new(staff.actor(), action) };
     entry.write(&mut tx, &platform.random, now).await?;
+    webhooks::review_changed(platform, &mut tx, app.app_id, ("app", revision_id), to.as_str()).await?;
     for email in to_be_told(&mut tx, &app, decided.submitted_by).await? {
         let told = Notice::AppDecided {
             app: decided.details.name.clone(),
@@ -269,7 +270,7 @@ pub fn in_full(reason: &Reason) -> notices::Reason {
 }
 
 /// Whom a decision is told: who submitted it, if they are still of the app, and else its owner.
-async fn to_be_told(tx: &mut Tx, app: &App, submitted_by: Option<i64>) -> Result<Vec<String>, Fault> {
+pub(crate) async fn to_be_told(tx: &mut Tx, app: &App, submitted_by: Option<i64>) -> Result<Vec<String>, Fault> {
     if let Some(account_id) = submitted_by
         && organisations::seat_at_app(tx, app, account_id).await?.is_some()
         && let Some(account) = accounts::by_id(tx, account_id).await?.filter(|account| account.disabled_at.is_none())

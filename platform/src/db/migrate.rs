@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "own api", include_str!("../../migrations/0003_own_api.sql")),
     (4, "signing keys", include_str!("../../migrations/0004_signing_keys.sql")),
     (5, "brake", include_str!("../../migrations/0005_brake.sql")),
+    (6, "webhooks", include_str!("../../migrations/0006_webhooks.sql")),
 ];
 
 /// How the schema in a store stands to this program's.

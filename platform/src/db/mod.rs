@@ -5,6 +5,7 @@
 //! What differs between the engines stays in this room: `BEGIN IMMEDIATE`, the lock clause of a claim, `LISTEN`.
 
 mod migrate;
+pub(crate) mod run;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -261,8 +262,8 @@ impl Tx {
 macro_rules! sql {
     ($tx:expr, execute, $sql:expr $(, $bind:expr)* $(,)?) => {
         match $tx.handle() {
-            $crate::db::Handle::Sqlite(c) => sqlx::query($sql)$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()),
-            $crate::db::Handle::Postgres(c) => sqlx::query($sql)$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()),
+            $crate::db::Handle::Sqlite(c) => $crate::db::run::sqlite::execute(c, sqlx::query($sql)$(.bind($bind))*).await,
+            $crate::db::Handle::Postgres(c) => $crate::db::run::postgres::execute(c, sqlx::query($sql)$(.bind($bind))*).await,
         }
     };
     ($tx:expr, one $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => { $crate::db::sql!(@ $tx, fetch_one, $row, $sql $(, $bind)*) };
@@ -279,8 +280,12 @@ macro_rules! sql {
     };
     (@ $tx:expr, $fetch:ident, $row:ty, $sql:expr $(, $bind:expr)*) => {
         match $tx.handle() {
-            $crate::db::Handle::Sqlite(c) => sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.$fetch(c).await,
-            $crate::db::Handle::Postgres(c) => sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.$fetch(c).await,
+            $crate::db::Handle::Sqlite(c) => {
+                $crate::db::run::sqlite::$fetch(c, sqlx::query($sql)$(.bind($bind))*).await.and_then($crate::db::run::$fetch::<$row, _>)
+            }
+            $crate::db::Handle::Postgres(c) => {
+                $crate::db::run::postgres::$fetch(c, sqlx::query($sql)$(.bind($bind))*).await.and_then($crate::db::run::$fetch::<$row, _>)
+            }
         }
     };
 }

@@ -187,9 +187,9 @@ pub(crate) async fn enqueue_export(
     Ok(())
 }
 
-/// Takes the export of a request out of the queue; a worker that is at it finds out.
-pub(crate) async fn forget_export(tx: &mut Tx, request_id: i64) -> Result<(), Fault> {
-    rows::delete_named(tx, &Job::Export { request_id }.dedupe_key()).await
+/// Takes a job out of the queue, also one that was given up; a worker that is at it finds out.
+pub(crate) async fn forget(tx: &mut Tx, job: &Job) -> Result<(), Fault> {
+    rows::delete_named(tx, &job.dedupe_key()).await
 }
 
 /// Exports that wait for a freeze or a suspension to end are looked at again now.

@@ -125,6 +125,8 @@ notices! {
     Reopened = "reopened" { app: String, reference: String, text: String, path: String },
     /// A correction that was asked for is refused.
     CorrectionRefused = "correction_refused" { app: String, reference: String, reason: String, path: String },
+    /// Every call to an app's webhook failed for days, and calls are stopped.
+    WebhookStopped = "webhook_stopped" { app: String, days: u64, path: String },
     /// A ticket was opened.
     TicketOpened = "ticket_opened" { ticket: String, subject: String, due: String, path: String },
     /// Staff answered a ticket; `path` answers without signing in.

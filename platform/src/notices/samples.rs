@@ -152,6 +152,7 @@ pub fn sample(kind: Kind) -> Notice {
             reason: "The new text asks for other data than the application does. Withdraw it and apply anew.".into(),
             path: path("/developers/support/5120077"),
         },
+        Kind::WebhookStopped => Notice::WebhookStopped { app, days: 5, path: path("/developers/apps/4711/webhooks") },
         Kind::TicketOpened => {
             Notice::TicketOpened { ticket, subject, due: "24 November 2026".into(), path: path("/developers/support/5120077") }
         }

@@ -340,6 +340,11 @@ pub(super) fn letter(notice: &Notice, site: &Site) -> Letter {
             .say("If you see it otherwise, answer on the ticket.")
             .open("The ticket", path)
             .done(format!("Application {} was not opened for correction", line(reference)), TICKET),
+        Notice::WebhookStopped { app, days, path } => new()
+            .say(format!("Every call to the webhook of {} has failed for {days} days. No more are made.", name(app)))
+            .say("Events are kept meanwhile. The app's page shows each call with what was answered; when your address works again, resume there, and have sent what was missed.")
+            .open("The webhook's log", path)
+            .done(format!("Webhook stopped: {}", line(app)), APP),
         Notice::TicketOpened { ticket, subject, due, path } => new()
             .say("We have your ticket. Somebody will answer it.")
             .facts([("Ticket", line(ticket)), ("Subject", line(subject)), ("First answer by", line(due))])

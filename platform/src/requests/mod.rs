@@ -14,7 +14,7 @@
 mod rows;
 
 use archive::write::Format;
-use wire::{AddBody, Checked, DataFormat, RequestId, RequestStatus};
+use wire::{AddBody, Checked, DataFormat, Event, EventName, RequestId, RequestStatus};
 
 use crate::apps::AppStatus;
 use crate::audit::{Actor, Entry};
@@ -466,13 +466,52 @@ async fn cancel_one(platform: &Platform, tx: &mut Tx, actor: Actor, request: &Re
         return Ok(false);
     }
     drop_archive(platform, tx, request.request_id, now).await?;
-    jobs::forget_export(tx, request.request_id).await?;
+    jobs::forget(tx, &Job::Export { request_id: request.request_id }).await?;
     about(actor, "request.cancelled", request, "").write(tx, &platform.random, now).await?;
+    announce(platform, tx, request, EventName::DownloadCancelled, &[]).await?;
     Ok(true)
 }
 
 fn about<'a>(actor: Actor, action: &'a str, request: &Request, detail: &'a str) -> Entry<'a> {
     entry(actor, action, request.request_id, request.grant_id, request.app_id, request.person_id, detail)
+}
+
+/// Tells the app what became of a request, with `more` in the content of the event.
+async fn announce(
+    platform: &Platform,
+    tx: &mut Tx,
+    request: &Request,
+    event: EventName,
+    more: &[(&str, serde_json::Value)],
+) -> Result<(), Fault> {
+    let Some(id) = RequestId::new(request.request_id) else { return Ok(()) };
+    let open_id = grants::by_id(tx, request.grant_id).await?.map(|grant| grant.open_id).unwrap_or_default();
+    webhooks::enqueue(platform, tx, request.app_id, platform.now(), |client_key, seconds| {
+        Event::about_download(event, client_key, seconds, &open_id, id, more)
+    })
+    .await
+}
+
+/// Tells apps that ask for it of archives that will soon be gone, each once.
+pub(crate) async fn tell_expiring(platform: &Platform) -> Result<(), Fault> {
+    let now = platform.now();
+    loop {
+        let mut tx = platform.db.read().await?;
+        let soon = rows::expiring(&mut tx, now, now + platform.settings.webhooks.expiring.0).await?;
+        drop(tx);
+        if soon.is_empty() {
+            return Ok(());
+        }
+        for request in soon {
+            let mut tx = platform.db.begin().await?;
+            if rows::expiring_told(&mut tx, request.request_id).await? {
+                let until = request.expires_at.map_or(0, Millis::seconds);
+                let more = [("expires_at", until.into())];
+                announce(platform, &mut tx, &request, EventName::DownloadExpiring, &more).await?;
+            }
+            tx.commit().await?;
+        }
+    }
 }
 
 /// Deletes the key row, and with it the archive; the object follows by its own job.
@@ -569,14 +608,7 @@ pub(crate) async fn finish(
         return Ok(false);
     }
     rows::insert_archive(&mut tx, archive).await?;
-    let grant = grants::by_id(&mut tx, request.grant_id).await?;
-    let open_id = grant.map(|grant| grant.open_id).unwrap_or_default();
-    if let Some(id) = RequestId::new(request.request_id) {
-        webhooks::enqueue(platform, &mut tx, request.app_id, now, |client_key, seconds| {
-            wire::Event::download_ready(client_key, seconds, &open_id, id)
-        })
-        .await?;
-    }
+    announce(platform, &mut tx, request, EventName::DownloadReady, &[]).await?;
     let detail = format!("{} bytes", archive.size);
     about(Actor::System, "request.ready", request, &detail).write(&mut tx, &platform.random, now).await?;
     pause::at("before_ready_commit").await;
@@ -595,6 +627,7 @@ pub(crate) async fn fail(platform: &Platform, request_id: i64, attempt: i32, rea
     grants::give_back(&mut tx, request_id).await?;
     if let Some(request) = by_id(&mut tx, request_id).await? {
         about(Actor::System, "request.failed", &request, reason).write(&mut tx, &platform.random, now).await?;
+        announce(platform, &mut tx, &request, EventName::DownloadFailed, &[]).await?;
     }
     tx.commit().await?;
     Ok(true)
@@ -636,7 +669,7 @@ pub async fn retry(platform: &Platform, request_id: i64) -> Result<(), RetryRefu
         return Err(RetryRefusal::NotGranted(request_id));
     }
     // A worker that was killed between failing the request and burying its job has left that behind.
-    jobs::forget_export(&mut tx, request_id).await?;
+    jobs::forget(&mut tx, &Job::Export { request_id }).await?;
     let is_large = is_large(&mut tx, platform, (request.app_id, request.person_id), &request.categories()?).await?;
     jobs::enqueue_export(&mut tx, platform, request_id, is_large, request.attempt, now).await?;
     about(Actor::Operator, "request.retried", &request, "").write(&mut tx, &platform.random, now).await?;
@@ -690,6 +723,7 @@ pub(crate) async fn expire(platform: &Platform) -> Result<u64, Fault> {
                 }
                 drop_archive(platform, &mut tx, request.request_id, now).await?;
                 about(Actor::System, "request.expired", &request, "").write(&mut tx, &platform.random, now).await?;
+                announce(platform, &mut tx, &request, EventName::DownloadExpired, &[]).await?;
                 count += 1;
             }
             tx.commit().await?;

@@ -373,6 +373,31 @@ pub(super) async fn expired(tx: &mut Tx, now: Millis) -> Result<Vec<Request>, Fa
     )?)
 }
 
+/// Archives that end before `until` and of which that was not yet told.
+pub(super) async fn expiring(tx: &mut Tx, now: Millis, until: Millis) -> Result<Vec<Request>, Fault> {
+    Ok(sql!(
+        tx,
+        all Request,
+        "select * from requests
+         where status = 'ready' and expires_at > $1 and expires_at <= $2 and not expiring_told
+         order by expires_at
+         limit 200",
+        now,
+        until,
+    )?)
+}
+
+/// Notes that it is told. `false` if it was, or there is nothing to tell any more.
+pub(super) async fn expiring_told(tx: &mut Tx, request_id: i64) -> Result<bool, Fault> {
+    let changed = sql!(
+        tx,
+        execute,
+        "update requests set expiring_told = true where request_id = $1 and status = 'ready' and not expiring_told",
+        request_id,
+    )?;
+    Ok(changed == 1)
+}
+
 pub(super) async fn insert_archive(tx: &mut Tx, archive: &ArchiveRow) -> Result<(), Fault> {
     sql!(
         tx,

@@ -23,6 +23,15 @@ pub struct Outbound {
     timeout: Duration,
 }
 
+/// What was answered to a webhook call.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered {
+    /// The status.
+    pub status: u16,
+    /// Its first bytes, as text.
+    pub begun: String,
+}
+
 /// What was answered to a GET.
 #[derive(Clone, Debug)]
 pub(crate) struct Got {
@@ -135,15 +144,35 @@ impl Outbound {
         }
     }
 
-    /// Posts JSON with one header; gives the status. The body of the answer is not read.
-    pub(crate) async fn post(&self, url: &str, header: &'static str, value: &str, body: String) -> Result<u16, Refused> {
+    /// Posts JSON with some headers; gives the status and the beginning of what was answered. The status is what counts: an answer that comes
+    /// slowly, breaks off or never ends is left as far as it came.
+    pub(crate) async fn post(&self, url: &str, headers: &[(&'static str, String)], body: String) -> Result<Answered, Refused> {
         let url = self.admit(url)?;
-        let call = self.client.post(url).header(header, value).header("content-type", "application/json").body(body);
-        match call.send().await {
-            Ok(answer) => Ok(answer.status().as_u16()),
-            Err(fault) => Err(refusal(&fault)),
-        }
+        let call = self.client.post(url).header("content-type", "application/json").body(body);
+        let call = headers.iter().fold(call, |call, (name, value)| call.header(*name, value));
+        let mut answer = call.send().await.map_err(|fault| refusal(&fault))?;
+        let mut begun = Vec::new();
+        let read = async {
+            while begun.len() < ANSWER_KEPT
+                && let Ok(Some(piece)) = answer.chunk().await
+            {
+                begun.extend(piece.iter().take(ANSWER_KEPT - begun.len()));
+            }
+        };
+        // Cut short or whole, what came is told.
+        drop(tokio::time::timeout(ANSWER_WAIT, read).await);
+        Ok(Answered { status: answer.status().as_u16(), begun: legible(&begun) })
     }
+}
+
+/// Bytes of an answer that are kept: enough for an error message.
+const ANSWER_KEPT: usize = 2048;
+/// How long the answer's body is waited for, once its status is there.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of an outsider as text that every engine stores: no NUL, and what is not UTF-8 replaced.
+fn legible(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
 }
 
 impl Outbound {
@@ -377,7 +406,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_home_is_not_called() {
         // `localhost` resolves to loopback, as a hostile name would.
-        let refused = outbound(&[]).post("https://localhost:1/x", "h", "v", "{}".into()).await.unwrap_err();
+        let refused = outbound(&[]).post("https://localhost:1/x", &[], "{}".into()).await.unwrap_err();
         assert!(matches!(refused, Refused::Address), "{refused:?}");
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use wire::{Event, SIGNATURE_HEADER};
+use wire::Event;
 
-use super::Refused;
+use super::{Refused, signed};
 use crate::apps;
 use crate::audit::{Actor, Entry};
 use crate::failures::Failures;
@@ -16,17 +16,19 @@ use crate::{Fault, Platform};
 /// Tests at once, of all apps together: they wait for outsiders, and must not take all connections.
 const AT_ONCE: usize = 8;
 
-/// How often apps may ask for a test.
+/// How often apps may ask for a test, or for events to be sent again.
 #[derive(Clone, Debug)]
 pub struct Trials {
     asked: Failures,
+    pub(super) again: Failures,
     at_once: Arc<Semaphore>,
 }
 
 impl Trials {
     /// As the operator has set.
     pub fn new(settings: &Webhooks) -> Self {
-        Self { asked: Failures::new(settings.tests, settings.test_window.0), at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+        let within = |count| Failures::new(count, settings.test_window.0);
+        Self { asked: within(settings.tests), again: within(settings.replays), at_once: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
@@ -37,6 +39,8 @@ pub struct Trial {
     pub url: String,
     /// The status that was answered, or why nothing was.
     pub answer: Result<u16, Refused>,
+    /// The beginning of what was answered.
+    pub said: String,
     /// How long it took.
     pub took: Duration,
 }
@@ -71,7 +75,9 @@ pub async fn try_out(platform: &Platform, actor: Actor, app_id: i64) -> Result<T
     let url = apps::working_copy(&mut tx, app_id).await?.details.webhook_url;
     let secrets = apps::secrets(platform, &mut tx, app_id).await?;
     drop(tx);
-    let (false, Some(secret)) = (url.is_empty(), secrets.first()) else { return Err(NoTrial::NoAddress) };
+    if url.is_empty() || secrets.is_empty() {
+        return Err(NoTrial::NoAddress);
+    }
     let asked = platform.trials.asked.begin(&app_id.to_string(), platform.now());
     // Each test counts, also one that is answered: they all go to somebody else's server.
     drop(asked.map_err(NoTrial::Often)?);
@@ -79,11 +85,11 @@ pub async fn try_out(platform: &Platform, actor: Actor, app_id: i64) -> Result<T
     let begun = platform.now();
     let body =
         serde_json::to_string(&Event::ping(&app.client_key, begun.seconds())).map_err(|fault| Fault::Row(fault.to_string()))?;
-    let signature = wire::sign(secret, begun.seconds(), body.as_bytes());
-    let answer = platform.outbound.post(&url, SIGNATURE_HEADER, &signature, body).await;
+    let headers = signed(&secrets, platform.random.id(), begun, &body);
+    let answer = platform.outbound.post(&url, &headers, body).await;
     let ended = platform.now();
     let detail = match &answer {
-        Ok(status) => status.to_string(),
+        Ok(answered) => answered.status.to_string(),
         Err(refused) => refused.code().to_owned(),
     };
     let mut tx = platform.db.begin().await?;
@@ -91,5 +97,9 @@ pub async fn try_out(platform: &Platform, actor: Actor, app_id: i64) -> Result<T
     entry.write(&mut tx, &platform.random, ended).await?;
     tx.commit().await?;
     tracing::info!(app_id, answer = detail, "webhook tested");
-    Ok(Trial { url, answer, took: ended.since(begun) })
+    let (answer, said) = match answer {
+        Ok(answered) => (Ok(answered.status), answered.begun),
+        Err(refused) => (Err(refused), String::new()),
+    };
+    Ok(Trial { url, answer, said, took: ended.since(begun) })
 }

@@ -32,4 +32,5 @@ mod store;
 mod support;
 mod tickets;
 mod uploads;
+mod webhook_log;
 mod webhooks;

@@ -106,6 +106,7 @@ snapshots! {
     escalated: Escalated,
     reopened: Reopened,
     correction_refused: CorrectionRefused,
+    webhook_stopped: WebhookStopped,
     ticket_opened: TicketOpened,
     ticket_answered: TicketAnswered,
     ticket_closed: TicketClosed,

@@ -22,7 +22,7 @@ async fn happen(w: &World) -> String {
 
 async fn deliveries(w: &World) -> Vec<DeliveryRow> {
     let mut tx = w.platform.db.read().await.unwrap();
-    webhooks::list(&mut tx, w.app.app_id, 10).await.unwrap()
+    webhooks::list(&mut tx, w.app.app_id, None, 10).await.unwrap()
 }
 
 fn verify(w: &World, secret: &str, call: &Received) -> bool {

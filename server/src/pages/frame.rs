@@ -70,7 +70,7 @@ impl Deref for Frame {
 }
 
 /// The sections of an app's pages: name, label.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("", "Overview"),
     ("details", "Details"),
     ("products", "Products"),
@@ -79,6 +79,7 @@ const SECTIONS: [(&str, &str); 9] = [
     ("scopes", "Scopes"),
     ("review", "App review"),
     ("sandbox", "Sandbox"),
+    ("webhooks", "Webhooks"),
     ("history", "History"),
 ];
 

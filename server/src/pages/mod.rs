@@ -118,7 +118,12 @@ impl<'a> Page<'a> {
 
     /// A page with its headers (`client-rules.md` 35).
     pub(crate) fn show(&self, status: StatusCode, page: &impl Template) -> Response {
-        let body = match page.render() {
+        self.answer(status, page.render())
+    }
+
+    /// Apart from [`Page::show`], so that it is compiled once and not for each page.
+    fn answer(&self, status: StatusCode, body: askama::Result<String>) -> Response {
+        let body = match body {
             Ok(body) => body,
             Err(fault) => {
                 tracing::error!(%fault, "a page cannot be rendered");

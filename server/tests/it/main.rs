@@ -35,3 +35,4 @@ mod storm;
 mod support;
 mod tickets;
 mod webhook;
+mod webhook_log;

@@ -230,7 +230,9 @@ impl Cast {
         let page = owner.open(&format!("/developers/apps/{app}/urls")).await;
         let property = page.html.split(&format!("/developers/apps/{app}/urls/")).nth(1).expect("an address of ours");
         let property = property.chars().take_while(char::is_ascii_digit).collect::<String>();
+        let delivery = undelivered(&cast.dev, &app);
         for (name, id) in [
+            ("delivery", &delivery),
             ("property", &property),
             ("app", &app),
             ("organisation", &organisation),
@@ -273,6 +275,16 @@ impl Cast {
         assert!(!filled.contains('{'), "the matrix does not know what to put into {path}");
         filled
     }
+}
+
+/// An event that did not arrive at an app: the demonstration has none.
+fn undelivered(dev: &Dev, app: &str) -> String {
+    let store = rusqlite::Connection::open(dev.info.data_dir.join("portward.db")).expect("the store");
+    store.busy_timeout(std::time::Duration::from_secs(10)).expect("a time to wait");
+    let text = "insert into deliveries (delivery_id, app_id, event, body, created_at, attempts, given_up_at)
+                values (4711, ?1, 'portability.download.ready', '{}', 0, 0, 0)";
+    store.execute(text, [app.parse::<i64>().expect("a number")]).expect("a delivery");
+    "4711".into()
 }
 
 /// The number in the first link of a page that begins with a path and, if there is one, stands around the words.

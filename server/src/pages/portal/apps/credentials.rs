@@ -38,8 +38,8 @@ struct CredentialsPage {
     live: bool,
     app_id: Copy,
     client_key: Copy,
-    /// The secret, on the one page that shows it.
-    shown: Option<Copy>,
+    /// The secret, on the one page that shows it, and as libraries for Standard Webhooks want it.
+    shown: Option<(Copy, Copy)>,
     secrets: Vec<SecretView>,
     overlaps: Vec<Choice>,
     owns: bool,
@@ -64,14 +64,14 @@ async fn show(With(state): With<State>, id: CallId, developer: Developer, of: Of
     answer(&state, &page, &of, shell, None).await
 }
 
-async fn answer(state: &State, page: &Page<'_>, of: &OfApp, shell: Frame, shown: Option<Copy>) -> Response {
+async fn answer(state: &State, page: &Page<'_>, of: &OfApp, shell: Frame, shown: Option<(Copy, Copy)>) -> Response {
     match told(state, of, shell, shown).await {
         Ok(told) => page.show(StatusCode::OK, &told),
         Err(fault) => page.fault(&fault),
     }
 }
 
-async fn told(state: &State, of: &OfApp, shell: Frame, shown: Option<Copy>) -> Result<CredentialsPage, Fault> {
+async fn told(state: &State, of: &OfApp, shell: Frame, shown: Option<(Copy, Copy)>) -> Result<CredentialsPage, Fault> {
     let now = state.platform.now();
     let mut tx = state.platform.db.read().await?;
     let held = apps::secret_facts(&mut tx, of.app.app_id, now).await?;
@@ -116,7 +116,8 @@ async fn reveal(With(state): With<State>, id: CallId, developer: Developer, of: 
     match apps::reveal_secret(&state.platform, developer.account.actor(), of.app.app_id, secret_id).await {
         Ok(Some(secret)) => {
             let shell = Frame::developer(&state, &developer).of_app(&of, "credentials");
-            answer(&state, &page, &of, shell, Some(Copy::line("Client secret", secret.as_str()))).await
+            let standard = Copy::line("The same for libraries of Standard Webhooks", wire::standard_secret(&secret));
+            answer(&state, &page, &of, shell, Some((Copy::line("Client secret", secret.as_str()), standard))).await
         }
         Ok(None) => {
             let words = "This secret was shown before, and is not shown again. If it is lost, make a new one.";

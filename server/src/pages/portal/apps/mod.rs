@@ -9,6 +9,7 @@ mod products;
 mod review;
 mod scopes;
 mod webhook;
+mod webhooks;
 
 use askama::Template;
 use axum::body::Body;
@@ -48,6 +49,7 @@ pub(super) fn acts() -> Vec<Act> {
         details::acts(),
         products::acts(),
         webhook::acts(),
+        webhooks::acts(),
         credentials::acts(),
         scopes::acts(),
         review::acts(),
@@ -93,6 +95,9 @@ fn done(params: &Params) -> Option<&'static str> {
         "off" => "Switched off. Nobody is asked for it any more; consents that were given stay.",
         "rotated" => "There is a new secret. Show it and keep it safe: it is shown once.",
         "ended" => "The secret has ended.",
+        "resumed" => "Calls go out again. What did not arrive meanwhile can be sent again.",
+        "missed" => "What did not arrive is being sent again.",
+        "again" => "The event is being sent again.",
         "icon" => "The icon is saved.",
         "added" => "The video is added.",
         "removed" => "Removed.",

@@ -101,7 +101,7 @@ pub(super) async fn told(
     of: &OfApp,
     shell: Frame,
     status: StatusCode,
-    tested: Option<Notice>,
+    tested: Option<(Notice, String)>,
 ) -> Result<Response, Fault> {
     let platform = &state.platform;
     let mut tx = platform.db.read().await?;

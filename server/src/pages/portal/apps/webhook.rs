@@ -11,7 +11,7 @@ use crate::http::CallId;
 use crate::pages::Page;
 use crate::pages::access::{Act, Developer, Needs, OfApp, act};
 use crate::pages::frame::Frame;
-use crate::pages::parts::{Notice, parts};
+use crate::pages::parts::{Copy, Notice, parts};
 use crate::pages::view::counted;
 use crate::state::State;
 
@@ -28,19 +28,24 @@ pub(super) struct WebhookTest {
     address: String,
     /// What came of it.
     result: Option<Notice>,
+    /// The beginning of what was answered.
+    said: Option<Copy>,
 }
 
 parts!(WebhookTest);
 
 impl WebhookTest {
-    pub(super) fn new(path: &str, address: &str, result: Option<Notice>) -> Self {
-        Self { path: path.to_owned(), address: address.to_owned(), result }
+    pub(super) fn new(path: &str, address: &str, tested: Option<(Notice, String)>) -> Self {
+        let (result, said) = tested.unzip();
+        let said = said.filter(|said| !said.is_empty()).map(|said| Copy::block("What was answered", said));
+        Self { path: path.to_owned(), address: address.to_owned(), result, said }
     }
 }
 
 async fn send(With(state): With<State>, id: CallId, developer: Developer, of: OfApp, _: Request) -> Response {
     let page = Page::new(&state, &id);
     let tried = webhooks::try_out(&state.platform, developer.account.actor(), of.app.app_id).await;
+    let said = tried.as_ref().map(|trial| trial.said.clone()).unwrap_or_default();
     let (status, result) = match tried {
         Ok(trial) => (StatusCode::OK, told(&trial, &state)),
         Err(NoTrial::Unknown) => return page.problem(StatusCode::NOT_FOUND),
@@ -59,7 +64,7 @@ async fn send(With(state): With<State>, id: CallId, developer: Developer, of: Of
         Err(NoTrial::Fault(fault)) => return page.fault(&fault),
     };
     let shell = Frame::developer(&state, &developer).of_app(&of, "products");
-    match products::told(&state, &page, &of, shell, status, Some(result)).await {
+    match products::told(&state, &page, &of, shell, status, Some((result, said))).await {
         Ok(answer) => answer,
         Err(fault) => page.fault(&fault),
     }
