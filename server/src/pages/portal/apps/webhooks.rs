@@ -172,6 +172,7 @@ async fn told(
             (None, None) => String::new(),
         },
     });
+    let lines: Vec<_> = lines.collect();
     let mut form = Form::new();
     for event in EventName::EXTRA.into_iter().filter(|event| endpoint.wants(*event)) {
         form.add("events", event.as_str());
@@ -206,7 +207,7 @@ async fn told(
         path,
         mark: side.mark,
         missed,
-        lines: lines.collect(),
+        lines,
         empty,
         pager,
     })
