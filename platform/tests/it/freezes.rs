@@ -8,6 +8,7 @@ use platform::freezes::{self, Freeze, Hand, Refusal, State, Target};
 use platform::requests::{self, AddRefusal, RequestState, Standing};
 use platform::settings::Span;
 
+use crate::db_test;
 use crate::support::{ACTIVITY, ACTIVITY_ONGOING, ALL, BASIC, DAY, HOUR, MINUTE, MS, PROFILE, SECOND, Source, World};
 
 const ONE: Hand = Hand::staff(1);
