@@ -346,20 +346,17 @@ pub(super) async fn fail(
     Ok(moved == 1)
 }
 
-/// Takes a failed request back to the queue.
+/// Takes a failed request back to the queue. One that runs goes there by [`wait`] only: here it would be built twice.
 pub(super) async fn requeue(tx: &mut Tx, request_id: i64) -> Result<bool, Fault> {
-    let [a, b, c] = guard(RequestState::Queued);
     let moved = sql!(
         tx,
         execute,
         "update requests
          set status = $2, failure = null, failure_detail = null, ended_at = null
-         where request_id = $1 and status in ($3, $4, $5)",
+         where request_id = $1 and status = $3",
         request_id,
         RequestState::Queued,
-        a,
-        b,
-        c,
+        RequestState::Failed,
     )?;
     Ok(moved == 1)
 }

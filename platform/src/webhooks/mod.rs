@@ -75,11 +75,8 @@ fn signed(secrets: &[Zeroizing<String>], delivery_id: i64, now: Millis, body: &s
     let (id, seconds, body) = (format!("msg_{delivery_id}"), now.seconds(), body.as_bytes());
     let all: Vec<_> = secrets.iter().map(|secret| wire::standard_sign(secret, &id, seconds, body)).collect();
     let oldest = secrets.first().map(|secret| (SIGNATURE_HEADER, wire::sign(secret, seconds, body)));
-    let standard = [
-        (STANDARD_ID_HEADER, id),
-        (STANDARD_TIME_HEADER, seconds.to_string()),
-        (STANDARD_SIGNATURE_HEADER, all.join(" ")),
-    ];
+    let standard =
+        [(STANDARD_ID_HEADER, id), (STANDARD_TIME_HEADER, seconds.to_string()), (STANDARD_SIGNATURE_HEADER, all.join(" "))];
     oldest.into_iter().chain(standard).collect()
 }
 

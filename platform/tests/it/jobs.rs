@@ -13,7 +13,7 @@ use crate::db_test;
 use crate::support::{ACTIVITY, ACTIVITY_ONGOING, BASIC, DAY, MINUTE, PROFILE, Source, World};
 
 /// How many there are: a worker that has just started does each once.
-const SCHEDULES: i64 = 6;
+const SCHEDULES: i64 = 7;
 
 /// A worker in the background, until the token is tripped.
 fn start(platform: &Arc<platform::Platform>) -> (CancellationToken, tokio::task::JoinHandle<()>) {

@@ -28,6 +28,7 @@ fn the_lawful_moves_are_those_of_the_documentation() {
         (Failed, Queued),
         (Queued, Running),
         (Running, Running),
+        (Running, Queued),
         (Running, Ready),
         (Queued, Failed),
         (Running, Failed),
@@ -415,7 +416,7 @@ db_test! {
         let refused = requests::add(&here, &w.bearer(&annas).await, &w.asked(&["activity"]), None).await;
         assert!(matches!(refused, Err(AddRefusal::Region)));
 
-        for status in [AppStatus::Suspended, AppStatus::InReview, AppStatus::Revoked, AppStatus::Draft, AppStatus::NotApproved] {
+        for status in [AppStatus::Suspended, AppStatus::InReview, AppStatus::Draft, AppStatus::NotApproved] {
             let details = Details { status: Some(status), ..Details::default() };
             apps::change(&w.platform, Actor::Operator, &w.app.client_key, details).await.unwrap();
             let bearer = w.bearer(&annas).await;
@@ -423,6 +424,9 @@ db_test! {
             assert!(matches!(w.try_add(&bearer, &["activity"]).await, Err(AddRefusal::Standing)), "{status}");
             assert_eq!(w.left(&bearer).await, [BASIC, ACTIVITY], "nothing is spent");
         }
+        let details = Details { status: Some(AppStatus::Revoked), ..Details::default() };
+        apps::change(&w.platform, Actor::Operator, &w.app.client_key, details).await.unwrap();
+        assert!(!w.lives(&annas).await, "revocation ends every token");
     }
 }
 

@@ -183,10 +183,10 @@ async fn told(
         count: None,
         current: mark == side.mark,
     };
-    let tabs = state.world.sandbox().map(|_| Tabs {
-        label: "Which calls".into(),
-        tabs: vec![tab("Production", ""), tab("Sandbox", "?world=sandbox")],
-    });
+    let tabs = state
+        .world
+        .sandbox()
+        .map(|_| Tabs { label: "Which calls".into(), tabs: vec![tab("Production", ""), tab("Sandbox", "?world=sandbox")] });
     let empty = Empty {
         title: "No calls yet".into(),
         text: "Each event that is sent to your app is listed here for some weeks, with what your address answered.".into(),
@@ -277,7 +277,9 @@ async fn one(
     let path = format!("{}/webhooks", base(&of.app));
     let facts = vec![
         Row::new("Happened").at(Moment::minute(moment(found.created_at))),
-        Row::new("Message").code(format!("msg_{}", found.delivery_id)).note("The same at every call; by it a receiver knows what it had."),
+        Row::new("Message")
+            .code(format!("msg_{}", found.delivery_id))
+            .note("The same at every call; by it a receiver knows what it had."),
     ];
     let told = EventPage {
         shell: Frame::developer(&state, &developer).of_app(&of, "webhooks").done(done(&params)),
