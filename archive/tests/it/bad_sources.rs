@@ -41,10 +41,10 @@ async fn a_huge_row(engine: Engine) {
 fn many(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
-            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) select :subject as o, i, 'some words' as w from n"
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000) select :subject as o, i, 'some words' as w from n"
         }
-        Engine::Postgres => "select cast(:subject as bigint) as o, i, 'some words' as w from generate_series(1, 300000) i",
-        Engine::Mysql => "select cast(:subject as signed) as o, seq as i, 'some words' as w from seq_1_to_300000",
+        Engine::Postgres => "select cast(:subject as bigint) as o, i, 'some words' as w from generate_series(1, 60000) i",
+        Engine::Mysql => "select cast(:subject as signed) as o, seq as i, 'some words' as w from seq_1_to_60000",
     }
 }
 
@@ -144,7 +144,7 @@ async fn postgres_refuses_sign_in() {
         assert_eq!(error.reason(), reason, "{error}");
         assert_eq!(error.retryable(), reason == "source_down", "{error}");
         let told = sources.check(&catalogue).await;
-        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told.len(), usize::from(reason == "source_down"), "a right to read is only asked for by reading: {told:?}");
         assert!(!format!("{error} {told:?}").contains("hunter2"), "a password is told: {error} {told:?}");
     }
     db.run(&format!("drop role {shut}; drop role {poor};")).await;
@@ -186,7 +186,7 @@ async fn sqlite_files_that_are_none() {
     }
 }
 
-/// A PostgreSQL database that promises no encoding holds bytes that are none; they are repaired and counted.
+/// A PostgreSQL database that promises no encoding holds bytes that are none: the server itself refuses to send them.
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_utf8_in_postgres() {
     if !postgres_is_there() {
@@ -207,9 +207,9 @@ async fn invalid_utf8_in_postgres() {
     let text = head(Engine::Postgres, &url, "") + &list("L", "select o, w from t where o = :subject order by w");
     let catalogue = Arc::new(parse(&text).unwrap());
     let sources = Sources::open(&catalogue, db.folder.path()).await.unwrap();
-    let (made, summary) = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await.unwrap();
+    let made = export(&catalogue, &sources, "activity", "1", DataFormat::Json).await;
     drop(sources);
-    assert_eq!(made.json(), "{\"L\":[{\"w\":\"a\u{fffd}b\"},{\"w\":\"fine\"},{\"w\":\"\u{fffd}\"}]}");
-    assert_eq!(summary.sections[0].repaired, 2);
+    let Err(error) = made else { panic!("served") };
+    assert!(error.reason() == "query_failed" && error.to_string().contains("22021"), "{error}");
     db.run(&format!("drop database {name} with (force)")).await;
 }

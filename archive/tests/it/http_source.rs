@@ -347,7 +347,7 @@ async fn nobody_and_too_much() {
         std::iter::once(say(head)).chain((0..100).map(|_| say("x".repeat(1 << 20)))).collect()
     })
     .await;
-    let (reason, told) = service.refused("").await;
+    let (reason, told) = service.refused("max_line = \"64 MiB\"").await;
     assert!(reason == "query_failed" && told.contains("max_line"), "{told}");
 }
 
