@@ -71,7 +71,7 @@ enum Event {
     /// For good; the walk goes on with what is left of it.
     RevokeApp,
     /// The operator's systems tell of a person.
-    Event {
+    Tell {
         person: usize,
         kind: usize,
     },
@@ -127,7 +127,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Suspend),
         4 => Just(Event::Resume),
         1 => Just(Event::RevokeApp),
-        1 => (0..2usize, 1..PersonEvent::ALL.len()).prop_map(|(person, kind)| Event::Event { person, kind }),
+        1 => (0..2usize, 1..PersonEvent::ALL.len()).prop_map(|(person, kind)| Event::Tell { person, kind }),
         14 => spans.prop_map(Event::Pass),
         1 => Just(Event::Pass(200 * DAY)),
         4 => Just(Event::Housekeeping),
@@ -286,7 +286,7 @@ impl<'w> Walk<'w> {
                 let left = format!("select count(*) from grants where app_id = {app_id} and ended_at is null");
                 assert_eq!(self.w.number(left).await, 0);
             }
-            Event::Event { person, kind } => {
+            Event::Tell { person, kind } => {
                 let person_id = self.people[person];
                 let subject = format!("select subject from people where person_id = {person_id} and deleted_at is null");
                 let Some(subject) = self.w.texts(subject).await.pop() else { return };

@@ -67,8 +67,15 @@ async fn services_and_stores_in_trouble() {
     catalogue += &source("people", "http", &format!("{url}/api/"), limits);
     catalogue += &source("nobody", "http", &format!("http://127.0.0.1:{}/", free_port()), "connect_timeout = \"1 s\"");
     catalogue += &source("clips", "sqlite", "sqlite:clips.db", "");
+    // They are there before the first command that reads the catalogue.
+    let keys = tempfile::tempdir().expect("a folder");
+    let [id, secret] = ["id", "secret"].map(|name| {
+        let file = keys.path().join(name);
+        std::fs::write(&file, "hunter2secret").expect("a key");
+        file.display().to_string()
+    });
     catalogue += &format!(
-        "[store.films]\nurl = \"s3://bucket\"\nendpoint = \"{url}\"\nregion = \"r\"\naccess_key_file = \"id\"\nsecret_key_file = \"secret\"\n\
+        "[store.films]\nurl = \"s3://bucket\"\nendpoint = \"{url}\"\nregion = \"r\"\naccess_key_file = \"{id}\"\nsecret_key_file = \"{secret}\"\n\
          timeout = \"500 ms\"\n"
     );
     // Reasons, and what the operator reads.
@@ -103,9 +110,6 @@ async fn services_and_stores_in_trouble() {
     let clips = format!("create table films (id integer primary key, user_id integer, film text); {films}");
     let toml = "[requests]\nattempts = 1\n[jobs]\nexports = 8\n";
     let mut portward = Plan::new(Engine::Sqlite).catalogue(catalogue).clips(clips).toml(toml).install();
-    for name in ["id", "secret"] {
-        std::fs::write(portward.path(name), "hunter2secret").expect("a key");
-    }
     portward.serve(&[]);
     let browser = portward.browser("anna");
     for (name, reasons, says) in of_services {

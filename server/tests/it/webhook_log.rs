@@ -34,18 +34,16 @@ async fn a_developer_sees_every_call_and_sends_it_again(engine: Engine) {
     receiver.answer(Answer::Says(503, "the <b>database</b> is away".into()));
     let now = "(select max(created_at) from apps)";
     for statement in [
-        format!("update apps set webhook_url = '{}' returning app_id", receiver.url()),
+        format!("update apps set webhook_url = '{}' where app_id = {app}", receiver.url()),
         format!(
             "insert into deliveries (delivery_id, app_id, event, body, created_at, attempts, last_error, given_up_at)
-             values (4711, {app}, 'portability.download.ready', '{{\"a\":1}}', {now}, 0, 'calls to this address are stopped', {now})
-             returning delivery_id"
+             values (4711, {app}, 'portability.download.ready', '{{\"a\":1}}', {now}, 0, 'calls to this address are stopped', {now})"
         ),
         format!(
-            "insert into webhook_endpoints (app_id, extra_events, failing_since, stopped_at) values ({app}, '', {now}, {now})
-             returning app_id"
+            "insert into webhook_endpoints (app_id, extra_events, failing_since, stopped_at) values ({app}, '', {now}, {now})"
         ),
     ] {
-        assert_eq!(s.portward.rows(&statement).await.len(), 1, "{statement}");
+        s.portward.execute(&statement);
     }
     let stopped = mara.open(&page).await;
     stopped.must_say("Stopped").must_say("No more are made").must_say("Did not arrive");
