@@ -95,8 +95,8 @@ async fn services_and_stores_in_trouble() {
     catalogue += &category("nobody", "nobody", "/people/:subject/fine");
     catalogue += "[section.fields]\na = { type = \"string\" }\n";
     let of_stores: [(&str, &[&str], &str); 4] = [
-        ("broken", &["source_down"], "store"),
-        ("slow", &["source_down", "timeout"], "store"),
+        ("broken", &["source_down"], "films"),
+        ("slow", &["source_down", "timeout"], "films"),
         ("short", &["query_failed", "source_down"], "films"),
         ("gone", &["query_failed"], "no such object"),
     ];

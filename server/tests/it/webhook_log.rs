@@ -85,7 +85,7 @@ async fn a_developer_sees_every_call_and_sends_it_again(engine: Engine) {
     let other = mara.send(mara.open("/developers/apps/new").await.form("apps/new").set("name", "Other")).await;
     let other = other.number_after("/apps/");
     for path in [format!("/developers/apps/{other}/webhooks/4711"), format!("{page}/1"), format!("{page}/x")] {
-        assert_eq!(mara.open(&path).await.status, 404, "{path}");
+        assert_eq!(mara.get(&path).await.status, 404, "{path}");
     }
     assert_eq!(mara.post(&format!("/developers/apps/{other}/webhooks/4711/again"), &[]).await.status, 404);
 }
