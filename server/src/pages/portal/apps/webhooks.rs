@@ -257,12 +257,14 @@ async fn one(
     id: CallId,
     developer: Developer,
     of: OfApp,
-    Path((_, delivery)): Path<(i64, i64)>,
+    Path((_, delivery)): Path<(String, String)>,
     request: Request,
 ) -> Response {
     let page = Page::new(&state, &id);
     let params = query(&request);
-    let Some(side) = Side::of(&state, &params) else { return page.problem(StatusCode::NOT_FOUND) };
+    let (Some(side), Ok(delivery)) = (Side::of(&state, &params), delivery.parse::<i64>()) else {
+        return page.problem(StatusCode::NOT_FOUND);
+    };
     let found = async {
         let mut tx = side.state.platform.db.read().await?;
         let Some(found) = webhooks::by_id(&mut tx, of.app.app_id, delivery).await? else { return Ok(None) };
@@ -346,11 +348,13 @@ async fn again(
     id: CallId,
     developer: Developer,
     of: OfApp,
-    Path((_, delivery)): Path<(i64, i64)>,
+    Path((_, delivery)): Path<(String, String)>,
     request: Request,
 ) -> Response {
     let page = Page::new(&state, &id);
-    let Some(side) = Side::of(&state, &query(&request)) else { return page.problem(StatusCode::NOT_FOUND) };
+    let (Some(side), Ok(delivery)) = (Side::of(&state, &query(&request)), delivery.parse::<i64>()) else {
+        return page.problem(StatusCode::NOT_FOUND);
+    };
     match webhooks::replay(&side.state.platform, developer.account.actor(), of.app.app_id, delivery).await {
         Ok(()) => side.back(&of, "again"),
         Err(refusal) => refused(&state, side, &page, &developer, &of, refusal).await,
